@@ -1,0 +1,25 @@
+"""Robust cross-modal retrieval with CLIP under query shift, in JAX and Flax.
+
+The names below are loaded on first use, so that parts which need no model start at once.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reex_jax.clip.api import Clip, load_clip
+
+__all__ = ["Clip", "load_clip"]
+__version__ = "0.1.0"
+
+_HOMES = {"Clip": "reex_jax.clip.api", "load_clip": "reex_jax.clip.api"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
