@@ -1,0 +1,217 @@
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+
+from reex_jax.corruptions.image import IMAGE_CORRUPTIONS, corrupt_image
+from reex_jax.errors import UserError
+
+REFERENCE = Path(__file__).parents[1] / "data/corruptions/reference.npz"
+SEVERITIES = range(1, 6)
+NOISES = {"gaussian_noise", "shot_noise"}
+COMPARED = sorted(set(IMAGE_CORRUPTIONS) - NOISES)
+
+# SHA-256 over the five severities of `texture(48, 80)`, item "item", seed 0.
+SHA256 = {
+    "gaussian_noise": "90cdd5df90951b444c37c775389f40d2397e01070b6d5a6f7b4965d1c1d134ef",
+    "shot_noise": "6e32a8a2022534a3842fe57be4a022de7dd5d863f629e91310d37b7ab4e8377e",
+    "defocus_blur": "01793fe7a871f150526c9f2de634904cf1d0a6b9c9b679e06b7c88c7f2450af2",
+    "brightness": "b93e1a4093b9055d7f197cbfc55bd606bf81c07a6bded6f564b8e7ee32eccb8c",
+    "contrast": "39c4367ff86e12194d8abadbaad8a79ba691836358842a3a9c587386b9989ee1",
+    "pixelate": "a27aa3f3e789cb54ff671aa39f3d2921edf556deee6221a58659c05eb8f4ebf2",
+    "jpeg_compression": "40a66beed5fef5ff597225bb05f699b397824b0092daaaefacf644713c27ace7",
+}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    with np.load(REFERENCE) as steps:
+        return {name: np.cumsum(steps[name], axis=-2, dtype=np.uint8) for name in steps.files}
+
+
+def texture(height, width):
+    """Every grey level, made by integers alone: the same on any machine."""
+    y, x, channel = np.mgrid[:height, :width, :3]
+    return ((y * 7 + x * 3 + channel * 50 + (y // 8 + x // 8) % 2 * 90) % 256).astype(np.uint8)
+
+
+def corrupt(image, kind, severity, item_id="item", seed=0):
+    return corrupt_image(image, kind, severity, item_id=item_id, seed=seed)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("kind", COMPARED)
+@pytest.mark.parametrize("size", ["square", "odd"])
+def test_kinds_without_chance_equal_imagecorruptions(reference, size, kind, severity):
+    ours = corrupt(reference[size], kind, severity)
+    theirs = reference[f"{size}/{kind}"][severity - 1]
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+def test_bytes_are_fixed(kind):
+    digest = hashlib.sha256()
+    for severity in SEVERITIES:
+        digest.update(corrupt(texture(48, 80), kind, severity).tobytes())
+    assert digest.hexdigest() == SHA256[kind]
+
+
+def moments(probabilities):
+    """Mean and variance of a grey level with the given probabilities of 0..255."""
+    levels = np.arange(256)
+    mean = np.sum(levels * probabilities)
+    return mean, np.sum((levels - mean) ** 2 * probabilities)
+
+
+def gaussian_levels(level, scale):
+    """Probability of each grey level after clipping and cutting off."""
+    edges = np.concatenate([[-np.inf], np.arange(1, 256) / 255.0, [np.inf]])
+    return np.diff(stats.norm.cdf(edges, level / 255.0, scale))
+
+
+def shot_levels(level, photons):
+    counts = np.arange(1000)
+    grey = np.minimum(counts / photons, 1.0) * 255.0
+    weights = stats.poisson.pmf(counts, level / 255.0 * photons)
+    return np.bincount(grey.astype(int), weights, minlength=256)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("level", [20, 128, 240])
+@pytest.mark.parametrize(
+    ("kind", "levels"), [("gaussian_noise", gaussian_levels), ("shot_noise", shot_levels)]
+)
+def test_noise_has_the_mean_and_variance_of_its_distribution(kind, levels, level, severity):
+    noisy = corrupt(np.full((160, 160, 3), level, np.uint8), kind, severity).astype(float)
+    mean, variance = moments(levels(level, IMAGE_CORRUPTIONS[kind].constants[severity - 1]))
+    count = noisy.size
+    # Five standard errors; those of the variance from the sample's own fourth moment.
+    assert abs(noisy.mean() - mean) < 5 * np.sqrt(variance / count)
+    fourth = np.mean((noisy - mean) ** 4)
+    assert abs(noisy.var() - variance) < 5 * np.sqrt((fourth - variance**2) / count)
+
+
+@pytest.mark.parametrize("kind", sorted(NOISES))
+def test_noise_is_white(kind):
+    noise = corrupt(np.full((160, 160, 3), 128, np.uint8), kind, 1) - 128.0
+    noise -= noise.mean()
+    bound = 5 / np.sqrt(noise.size)
+    for axis in range(3):
+        neighbours = np.mean(noise * np.roll(noise, 1, axis)) / noise.var()
+        assert abs(neighbours) < bound
+
+
+def test_an_even_area_stays_even_under_blur():
+    for severity in (1, 2, 3):
+        image = np.full((20, 30, 3), (7, 100, 255), np.uint8)
+        np.testing.assert_array_equal(corrupt(image, "defocus_blur", severity), image)
+
+
+def test_blur_equals_a_direct_convolution():
+    radius, rim = IMAGE_CORRUPTIONS["defocus_blur"].constants[1]
+    y, x = np.mgrid[-8:9, -8:9]
+    disc = (x**2 + y**2 <= radius**2).astype(float)
+    disc = ndimage.gaussian_filter(disc / disc.sum(), rim, mode="mirror", radius=1)
+    image = texture(40, 50)
+    direct = ndimage.convolve(image.astype(float), disc[:, :, np.newaxis], mode="mirror")
+    blurred = corrupt(image, "defocus_blur", 2)
+    assert np.abs(blurred - (direct - 0.5)).max() < 0.51
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+def test_order_and_threads_do_not_matter(kind):
+    image = texture(32, 32)
+    ids = [f"image-{number}" for number in range(6)]
+    forward = {item_id: corrupt(image, kind, 3, item_id) for item_id in ids}
+    with ThreadPoolExecutor(2) as pool:
+        outputs = pool.map(lambda item_id: corrupt(image, kind, 3, item_id), reversed(ids))
+        for item_id, output in zip(reversed(ids), outputs, strict=True):
+            np.testing.assert_array_equal(output, forward[item_id])
+
+
+@pytest.mark.parametrize("kind", sorted(NOISES))
+def test_noise_depends_on_image_id_and_seed(kind):
+    image = texture(16, 16)
+    outputs = {corrupt(image, kind, 1, i, s).tobytes() for i in ("a", "b") for s in (0, 1)}
+    assert len(outputs) == 4
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+def test_input_and_global_random_state_are_left_alone(kind):
+    image = texture(24, 24)
+    image.flags.writeable = False
+    before = image.copy()
+    state = np.random.get_state()
+    for severity in range(6):
+        output = corrupt(image, kind, severity)
+        assert output.dtype == np.uint8
+        assert output.shape == image.shape
+        assert output.flags.writeable
+        assert not np.shares_memory(output, image)
+    np.testing.assert_array_equal(image, before)
+    for left, right in zip(state, np.random.get_state(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (300, 17)])
+def test_any_size(kind, size):
+    for severity in (1, 5):
+        assert corrupt(texture(*size), kind, severity).shape == (*size, 3)
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+def test_severity_0_is_the_image_and_harm_grows(reference, kind):
+    image = reference["odd"]
+    np.testing.assert_array_equal(corrupt(image, kind, 0), image)
+    # Not every severity: halving may fit an image's edges better than a factor of 0.6.
+    harm = [
+        np.mean((corrupt(image, kind, severity).astype(float) - image) ** 2)
+        for severity in (1, 3, 5)
+    ]
+    assert 0 < harm[0] < harm[1] < harm[2]
+
+
+def test_unknown_kind_names_the_nearest():
+    with pytest.raises(UserError) as error:
+        corrupt(texture(8, 8), "gausian_noise", 1)
+    assert str(error.value).startswith(
+        "unknown image corruption 'gausian_noise'; did you mean 'gaussian_noise'? "
+        "allowed: brightness, contrast, "
+    )
+
+
+@pytest.mark.parametrize("severity", [6, -1, 2.0, True, "3"])
+def test_severities_that_do_not_exist(severity):
+    with pytest.raises(UserError) as error:
+        corrupt(texture(8, 8), "contrast", severity)
+    assert str(error.value) == (
+        f"contrast: there is no severity {severity!r}; choose an integer from 1 to 5 "
+        "(0 leaves the item as it is)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((8, 8), np.uint8), "uint8 [8, 8]"),
+        (np.zeros((8, 8, 4), np.uint8), "uint8 [8, 8, 4]"),
+        (np.zeros((0, 8, 3), np.uint8), "uint8 [0, 8, 3]"),
+        (np.zeros((8, 8, 3), np.float32), "float32 [8, 8, 3]"),
+    ],
+)
+def test_arrays_of_other_types_and_shapes(array, found):
+    with pytest.raises(UserError) as error:
+        corrupt(array, "contrast", 1, item_id="dog.jpg")
+    assert str(error.value) == (
+        f"image 'dog.jpg' is {found}; corruptions need uint8 [height, width, 3] "
+        "with at least one pixel"
+    )
+
+
+def test_something_else_than_an_array():
+    with pytest.raises(UserError, match=r"image 'dog.jpg' is a str; give a NumPy array"):
+        corrupt("dog.jpg", "contrast", 1, item_id="dog.jpg")
