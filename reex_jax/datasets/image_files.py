@@ -1,0 +1,56 @@
+"""Images in files, read when they are asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from reex_jax.clip.images import open_image
+from reex_jax.datasets.skipped import Skipped
+from reex_jax.errors import UserError
+
+_PROGRESS_FROM = 1000
+"""Number of images from which checking them takes long enough for a progress bar."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Images by position; each access decodes the file anew.
+
+    Attributes:
+        paths: one file per image.
+    """
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        return open_image(self.paths[index])
+
+
+def check_images(paths: Mapping[str, Path]) -> list[Skipped]:
+    """Decodes every image in full, so that none fails in the middle of a run.
+
+    Args:
+        paths: image id -> file.
+
+    Returns:
+        The images that cannot be used, in the order given.
+    """
+    faults = []
+    bar = tqdm(
+        paths.items(),
+        desc="checking images",
+        unit="image",
+        disable=len(paths) <= _PROGRESS_FROM,
+    )
+    for image_id, path in bar:
+        try:
+            open_image(path)
+        except (UserError, OSError) as error:  # OSError: a path too long, a folder not readable
+            faults.append(Skipped(image_id, str(error)))
+    return faults
