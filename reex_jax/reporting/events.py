@@ -1,0 +1,18 @@
+"""TensorBoard events of a run: each stream's numbers."""
+
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+from reex_jax.reporting.run_folder import Row
+
+_SHOWN = ("recall@1", "recall@5", "recall@10", "mAP", "median_rank", "queries_per_s", "step_ms")
+
+
+def write_events(folder: Path, rows: list[Row]) -> None:
+    """Writes rows below `folder`/events; a stream's severity is the step of its curve."""
+    with SummaryWriter(str(folder / "events")) as writer:
+        for row in rows:
+            stream = f"{row['direction']}/{row['corruption']}/seed{row['seed']}"
+            for name in _SHOWN:
+                writer.add_scalar(f"{stream}/{name}", row[name], row["severity"])

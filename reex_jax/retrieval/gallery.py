@@ -1,0 +1,94 @@
+"""The gallery: what is searched, embedded once by the source model."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from reex_jax.errors import UserError
+
+_NORM_TOLERANCE = 1e-3
+
+
+class Items(Protocol):
+    """What a gallery is made from, by position; items may be loaded when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Unit embeddings and the ids of the items behind them; checked when made.
+
+    Attributes:
+        embeddings: [N, d] float32, unit rows.
+        ids: N different ids.
+
+    Raises:
+        UserError: empty, not a matrix, not finite, rows not of unit length, ids that repeat or
+            are not as many as rows.
+    """
+
+    embeddings: np.ndarray
+    ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        rows = self.embeddings
+        if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] == 0:
+            raise UserError(
+                f"gallery embeddings have shape {list(rows.shape)}; they must be [N, d] with at "
+                "least one item"
+            )
+        if len(self.ids) != rows.shape[0]:
+            raise UserError(f"the gallery has {rows.shape[0]} embeddings but {len(self.ids)} ids")
+        twice = [identity for identity, n in Counter(self.ids).items() if n > 1]
+        if twice:
+            raise UserError(f"gallery id {twice[0]!r} is given twice; make each id unique")
+        norms = np.linalg.norm(rows.astype(np.float64), axis=1)
+        # NaN compares false, so broken rows are caught here too.
+        wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))
+        if wrong.size:
+            first = wrong[0]
+            raise UserError(
+                f"{wrong.size} gallery embeddings are not finite vectors of length 1, the first is "
+                f"{self.ids[first]!r} (length {norms[first]:.4g}); embed these items anew"
+            )
+
+
+def embed_gallery(
+    encode: Callable[[Sequence[Any]], np.ndarray],
+    items: Items,
+    ids: Sequence[str],
+    *,
+    batch_size: int,
+    describe: str = "gallery",
+    progress: bool = True,
+) -> Gallery:
+    """Embeds all items in batches, with a progress bar on a terminal.
+
+    Args:
+        encode: a batch of items -> [n, d] float32 unit embeddings.
+        items: anything `encode` takes; only one batch is held at a time.
+        ids: one per item.
+        batch_size: items given to `encode` at once.
+        describe: the progress bar's label.
+        progress: False for no bar at all.
+
+    Raises:
+        UserError: batch_size below 1; else see `Gallery`.
+    """
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}; it must be at least 1")
+    starts = range(0, len(items), batch_size)
+    bar = tqdm(starts, desc=describe, unit="batch", leave=False, disable=None if progress else True)
+    parts = [
+        encode([items[i] for i in range(start, min(start + batch_size, len(items)))])
+        for start in bar
+    ]
+    rows = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return Gallery(np.asarray(rows, np.float32), tuple(ids))

@@ -1,0 +1,74 @@
+"""Where the right answers stand in each query's ranking, without the ranking itself."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from reex_jax.errors import UserError
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, split_gallery
+from reex_jax.retrieval.topk import check_widths
+
+
+def ranks_of(
+    queries: ArrayLike, gallery: ArrayLike, answers: ArrayLike, chunk: int = DEFAULT_CHUNK
+) -> jax.Array:
+    """How many gallery items stand before each right answer: 0 is the first place.
+
+    Before an answer stand the items with a higher score, and of equal score those at a lower
+    position, as in `top_k`. Only [B, R] numbers leave the device. A query whose embedding is not
+    finite ranks its answers N, behind the whole gallery, so that a diverged run scores 0, not 100.
+
+    Args:
+        queries: [B, d] float32.
+        gallery: [N, d] float32.
+        answers: [B, R] int32 gallery positions in 0..N - 1; -1 where a query has fewer.
+        chunk: gallery rows scored at a time.
+
+    Returns:
+        [B, R] int32; -1 where there is no answer.
+
+    Raises:
+        UserError: widths differ; a NumPy array of answers names an item that is not there.
+    """
+    queries, gallery = jnp.asarray(queries, jnp.float32), jnp.asarray(gallery, jnp.float32)
+    check_widths(queries, gallery)
+    if isinstance(answers, np.ndarray):  # values on a device are not read back for a check
+        outside = np.argwhere((answers < -1) | (answers >= gallery.shape[0]))
+        if outside.size:
+            query, column = outside[0]
+            raise UserError(
+                f"query {query} has the answer {answers[query, column]}, but the gallery's "
+                f"positions are 0..{gallery.shape[0] - 1} (-1: none); do both belong together?"
+            )
+    return _ranks_of(queries, gallery, jnp.asarray(answers, jnp.int32), chunk)
+
+
+@partial(jax.jit, static_argnums=3)
+def _ranks_of(queries: jax.Array, gallery: jax.Array, answers: jax.Array, chunk: int) -> jax.Array:
+    size = gallery.shape[0]
+    parts = split_gallery(gallery, chunk)
+
+    # The answers' scores are read out of the same products that they are compared with: scores
+    # computed in another shape may differ in the last bit and break ties.
+    def read(found: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        scores, positions = chunk_similarities(queries, *part, size)
+        local = answers - positions[0]
+        inside = (local >= 0) & (local < positions.shape[0])
+        at = jnp.clip(local, 0, positions.shape[0] - 1)
+        return jnp.where(inside, jnp.take_along_axis(scores, at, axis=1), found), None
+
+    def count(before: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        scores, positions = chunk_similarities(queries, *part, size)
+        others, own = scores[:, None, :], answer_scores[:, :, None]
+        not_earlier = positions[None, None, :] >= answers[:, :, None]
+        # Counts what the answer does not beat: NaN beats nothing, so it comes last, not first.
+        beaten = (own > others) | ((own == others) & not_earlier)
+        inside = (positions < size)[None, None, :]
+        return before + (inside & ~beaten).sum(axis=2, dtype=jnp.int32), None
+
+    answer_scores, _ = jax.lax.scan(read, jnp.zeros(answers.shape, jnp.float32), parts)
+    before, _ = jax.lax.scan(count, jnp.zeros(answers.shape, jnp.int32), parts)
+    return jnp.where(answers >= 0, before, -1)

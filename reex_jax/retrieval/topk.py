@@ -1,0 +1,67 @@
+"""Exact search: the k gallery items most similar to each query."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from reex_jax.errors import UserError
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, split_gallery
+
+
+def top_k(
+    queries: ArrayLike, gallery: ArrayLike, k: int, chunk: int = DEFAULT_CHUNK
+) -> tuple[jax.Array, jax.Array]:
+    """The k best gallery items of each query, best first; of equal scores the lower position.
+
+    Args:
+        queries: [B, d] float32.
+        gallery: [N, d] float32.
+        k: from 1 to N.
+        chunk: gallery rows scored at a time; memory grows with B * (k + chunk).
+
+    Returns:
+        scores [B, k] float32 and gallery positions [B, k] int32.
+
+    Raises:
+        UserError: widths differ, or k is not in 1..N.
+    """
+    queries, gallery = jnp.asarray(queries, jnp.float32), jnp.asarray(gallery, jnp.float32)
+    check_widths(queries, gallery)
+    if not 1 <= k <= gallery.shape[0]:
+        raise UserError(f"k is {k}, but must lie in 1..{gallery.shape[0]}, the gallery's size")
+    return _top_k(queries, gallery, k, chunk)
+
+
+def check_widths(queries: jax.Array, gallery: jax.Array) -> None:
+    """Raises UserError unless both are matrices with rows of the same width."""
+    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
+        raise UserError(
+            f"queries {list(queries.shape)} and gallery {list(gallery.shape)} must be [B, d] and "
+            "[N, d] with the same d; embed both with the same checkpoint"
+        )
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _top_k(
+    queries: jax.Array, gallery: jax.Array, k: int, chunk: int
+) -> tuple[jax.Array, jax.Array]:
+    size = gallery.shape[0]
+
+    def merge(
+        best: tuple[jax.Array, jax.Array], part: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[jax.Array, jax.Array], None]:
+        scores, positions = chunk_similarities(queries, *part, size)
+        # Earlier chunks stand first and lax.top_k prefers the first of equals: ties by position.
+        candidates = jnp.concatenate([best[0], scores], axis=1)
+        labels = jnp.concatenate(
+            [best[1], jnp.broadcast_to(positions[None, :], scores.shape)], axis=1
+        )
+        top, at = jax.lax.top_k(candidates, k)
+        return (top, jnp.take_along_axis(labels, at, axis=1)), None
+
+    shape = (queries.shape[0], k)
+    nothing = (jnp.full(shape, -jnp.inf, jnp.float32), jnp.full(shape, size, jnp.int32))
+    best, _ = jax.lax.scan(merge, nothing, split_gallery(gallery, chunk))
+    return best
