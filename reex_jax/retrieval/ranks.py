@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.errors import UserError
-from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, split_gallery
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
 from reex_jax.retrieval.topk import check_widths
 
 
@@ -48,27 +48,25 @@ def ranks_of(
 
 @partial(jax.jit, static_argnums=3)
 def _ranks_of(queries: jax.Array, gallery: jax.Array, answers: jax.Array, chunk: int) -> jax.Array:
-    size = gallery.shape[0]
-    parts = split_gallery(gallery, chunk)
+    chunk = min(chunk, gallery.shape[0])
+    starts = chunk_starts(gallery.shape[0], chunk)
 
     # The answers' scores are read out of the same products that they are compared with: scores
     # computed in another shape may differ in the last bit and break ties.
-    def read(found: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        scores, positions = chunk_similarities(queries, *part, size)
-        local = answers - positions[0]
-        inside = (local >= 0) & (local < positions.shape[0])
-        at = jnp.clip(local, 0, positions.shape[0] - 1)
+    def read(found: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+        scores, positions, _ = chunk_similarities(queries, gallery, start, chunk)
+        inside = (answers >= start) & (answers < start + chunk)
+        at = jnp.clip(answers - positions[0], 0, chunk - 1)
         return jnp.where(inside, jnp.take_along_axis(scores, at, axis=1), found), None
 
-    def count(before: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        scores, positions = chunk_similarities(queries, *part, size)
+    def count(before: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+        scores, positions, counted = chunk_similarities(queries, gallery, start, chunk)
         others, own = scores[:, None, :], answer_scores[:, :, None]
         not_earlier = positions[None, None, :] >= answers[:, :, None]
         # Counts what the answer does not beat: NaN beats nothing, so it comes last, not first.
         beaten = (own > others) | ((own == others) & not_earlier)
-        inside = (positions < size)[None, None, :]
-        return before + (inside & ~beaten).sum(axis=2, dtype=jnp.int32), None
+        return before + (counted[None, None, :] & ~beaten).sum(axis=2, dtype=jnp.int32), None
 
-    answer_scores, _ = jax.lax.scan(read, jnp.zeros(answers.shape, jnp.float32), parts)
-    before, _ = jax.lax.scan(count, jnp.zeros(answers.shape, jnp.int32), parts)
+    answer_scores, _ = jax.lax.scan(read, jnp.zeros(answers.shape, jnp.float32), starts)
+    before, _ = jax.lax.scan(count, jnp.zeros(answers.shape, jnp.int32), starts)
     return jnp.where(answers >= 0, before, -1)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from reex_jax.errors import UserError
-from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, split_gallery
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
 
 
 def top_k(
@@ -48,11 +48,12 @@ def _top_k(
     queries: jax.Array, gallery: jax.Array, k: int, chunk: int
 ) -> tuple[jax.Array, jax.Array]:
     size = gallery.shape[0]
+    chunk = min(chunk, size)
 
     def merge(
-        best: tuple[jax.Array, jax.Array], part: tuple[jax.Array, jax.Array]
+        best: tuple[jax.Array, jax.Array], start: jax.Array
     ) -> tuple[tuple[jax.Array, jax.Array], None]:
-        scores, positions = chunk_similarities(queries, *part, size)
+        scores, positions, _ = chunk_similarities(queries, gallery, start, chunk)
         # Earlier chunks stand first and lax.top_k prefers the first of equals: ties by position.
         candidates = jnp.concatenate([best[0], scores], axis=1)
         labels = jnp.concatenate(
@@ -63,5 +64,5 @@ def _top_k(
 
     shape = (queries.shape[0], k)
     nothing = (jnp.full(shape, -jnp.inf, jnp.float32), jnp.full(shape, size, jnp.int32))
-    best, _ = jax.lax.scan(merge, nothing, split_gallery(gallery, chunk))
+    best, _ = jax.lax.scan(merge, nothing, chunk_starts(size, chunk))
     return best
