@@ -38,7 +38,7 @@ demo: $(READY)
 
 test: $(READY) lint
 	@echo "Running the tests."
-	@$(RUN) -m pytest -q
+	@$(RUN) -m pytest -q -n 2
 
 slow: $(READY)
 	@$(RUN) -m pytest -q -m slow
