@@ -60,6 +60,5 @@ def get_config() -> ConfigDict:
                     "max_position_embeddings": 77,
                 },
             },
-            "evaluation": {"num_images": 1000, "seed": 0},
         }
     )

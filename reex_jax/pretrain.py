@@ -25,6 +25,7 @@ from reex_jax.pretraining import vocabulary
 from reex_jax.pretraining.batches import BatchSource, training_batches
 from reex_jax.pretraining.checkpoints import open_checkpoints
 from reex_jax.pretraining.loop import LoopSettings, data_mesh, train
+from reex_jax.pretraining.settings import check_pretraining, check_pretraining_arguments
 from reex_jax.pretraining.step import (
     PixelAugmentation,
     PixelScaling,
@@ -105,9 +106,10 @@ def pretrain(config: ConfigDict) -> Path:
     """Runs the whole training, or what is left of it; returns the exported folder.
 
     Raises:
-        UserError: an impossible value, a checkpoint of another configuration, or a loss that
-            is not finite.
+        UserError: an impossible value (before any work), a checkpoint of another configuration,
+            or a loss that is not finite.
     """
+    check_pretraining(config)
     workdir = Path(config.workdir)
     mesh = data_mesh(config.batch_size)
     tokenizer, tokenizer_folder = make_tokenizer(config)
@@ -160,5 +162,9 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    try:
+        check_pretraining_arguments(sys.argv)
+    except UserError as error:
+        sys.exit(f"error: {error}")
     flags.mark_flag_as_required("config")
     app.run(main)

@@ -1,6 +1,6 @@
 """A sheet of scenes with captions, to see what the benchmark asks.
 
-    python -m reex_jax.datasets.contact_sheet docs/scenes.png
+python -m reex_jax.datasets.contact_sheet docs/scenes.png
 """
 
 import textwrap

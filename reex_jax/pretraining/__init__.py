@@ -1,1 +1,1 @@
-"""How the bundled CLIP model is made: tokenizer, training data, training step, evaluation."""
+"""How the bundled CLIP model is made: tokenizer, settings, training data, training step."""

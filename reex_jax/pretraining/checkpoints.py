@@ -19,7 +19,8 @@ def _by_name(tree: Any) -> dict[str, jax.Array]:
 def open_checkpoints(folder: Path, keep: int = 2) -> ocp.CheckpointManager:
     """A manager over `folder` that keeps the newest `keep` checkpoints; close it at the end."""
     options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
-    return ocp.CheckpointManager(folder.resolve(), options=options)
+    handler = ocp.StandardCheckpointHandler()  # without it, shapes cannot be read back alone
+    return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=handler)
 
 
 def save_state(manager: ocp.CheckpointManager, step: int, state: Any) -> None:
@@ -41,12 +42,13 @@ def restore_latest(manager: ocp.CheckpointManager, state: Tree) -> tuple[Tree, i
     if step is None:
         return state, 0
     named = _by_name(state)
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, named)
-    try:
-        restored = manager.restore(step, args=ocp.args.StandardRestore(abstract))
-    except (ValueError, KeyError, TypeError) as error:
+    # Compared first: a restore that fails midway leaves its reads of other arrays hanging.
+    saved = {name: tuple(array.shape) for name, array in manager.item_metadata(step).items()}
+    if saved != {name: array.shape for name, array in named.items()}:
         raise UserError(
             f"{manager.directory}: the checkpoint of step {step} does not fit this configuration; "
             "give another workdir or the configuration it was made with"
-        ) from error
+        )
+    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, named)
+    restored = manager.restore(step, args=ocp.args.StandardRestore(abstract))
     return jax.tree.unflatten(jax.tree.structure(state), [restored[k] for k in named]), step

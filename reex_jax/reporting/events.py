@@ -15,4 +15,6 @@ def write_events(folder: Path, rows: list[Row]) -> None:
         for row in rows:
             stream = f"{row['direction']}/{row['corruption']}/seed{row['seed']}"
             for name in _SHOWN:
-                writer.add_scalar(f"{stream}/{name}", row[name], row["severity"])
+                # TensorBoard allows no @ in a name.
+                tag = f"{stream}/{name.replace('@', '_at_')}"
+                writer.add_scalar(tag, row[name], row["severity"])

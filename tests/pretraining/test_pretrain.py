@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -49,6 +50,21 @@ def toy_config(workdir, num_steps: int) -> ConfigDict:
     )
 
 
+@pytest.fixture
+def compiled_once(tmp_path):
+    """Every `pretrain` jits a step of its own; equal ones are compiled once and read from disk."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    for name, value in zip(names, (str(tmp_path / "compiled"), 0.5), strict=True):
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.mark.usefixtures("compiled_once")
 def test_resumed_run_ends_as_an_uninterrupted_one(tmp_path, capsys):
     config = toy_config(tmp_path / "whole", 4)
     whole = load_clip(pretrain(config))
@@ -63,7 +79,7 @@ def test_resumed_run_ends_as_an_uninterrupted_one(tmp_path, capsys):
     images = [Image.fromarray(scenes.image("test", 0, 0))]
     np.testing.assert_array_equal(whole.encode_images(images), resumed.encode_images(images))
 
-    config = toy_config(tmp_path / "second", 2)
+    config = toy_config(tmp_path / "second", 4)
     config.init = str(tmp_path / "whole" / "export")
     second = load_clip(pretrain(config))
     assert not np.array_equal(second.encode_texts(texts), whole.encode_texts(texts))
@@ -86,7 +102,7 @@ def pretrain_until(config: ConfigDict, step: int) -> None:
 
 
 def test_batch_must_divide_over_devices(tmp_path):
-    config = toy_config(tmp_path, 1)
+    config = toy_config(tmp_path, 2)
     config.batch_size = 12
     with pytest.raises(UserError, match="batch_size 12 cannot be split over 8 devices"):
         pretrain(config)

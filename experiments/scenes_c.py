@@ -1,0 +1,62 @@
+"""Scenes-C: the embedded benchmark under corrupted queries, no download needed.
+
+    python -m reex_jax.main --config=experiments/scenes_c.py
+
+Prints recall@1/5/10, mAP and median rank of clean and corrupted queries in both directions, and
+writes results/scenes_c/<run id>/.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Every value of the run."""
+    return ConfigDict(
+        {
+            "name": "scenes_c",
+            "method": "none",
+            "checkpoint": "bundled",
+            "revision": "",
+            "precision": "auto",
+            "data": {
+                "name": "scenes",
+                "root": "",
+                "captions_file": "",
+                "split": "test",
+                "seed": 0,
+                "num_images": 1000,
+                "preprocessing": "clip",
+                "on_error": "raise",
+            },
+            "directions": ("image_to_text", "text_to_image"),
+            "corruptions": {
+                "clean": True,
+                "image": (
+                    "gaussian_noise",
+                    "shot_noise",
+                    "defocus_blur",
+                    "brightness",
+                    "contrast",
+                    "pixelate",
+                    "jpeg_compression",
+                ),
+                "text": (
+                    "keyboard",
+                    "insert",
+                    "replace",
+                    "swap",
+                    "delete",
+                    "word_swap",
+                    "word_deletion",
+                    "punctuation_insertion",
+                ),
+                "severities": (5,),
+            },
+            "seeds": (0,),
+            "batch_size": 64,
+            "results": "results",
+            "run_id": "",
+            "progress": True,
+            "runlocal": False,
+        }
+    )

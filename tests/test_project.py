@@ -1,0 +1,138 @@
+"""What holds for the project as a whole: documentation, sizes, layers, and the lock."""
+
+import ast
+import importlib.util
+import itertools
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from reex_jax.config import check_config
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "reex_jax").rglob("*.py"))
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
+
+# Lowest first. A part imports from itself and from the lines above its own, never sideways.
+LAYERS = (
+    {"errors"},
+    {"checks"},
+    {"clip"},
+    {"retrieval"},
+    {"corruptions", "datasets"},
+    {"reporting", "pretraining"},
+    {"config"},
+    {"benchmark"},
+    {"main", "pretrain"},
+)
+RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, in functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}: write imports in full"
+            found.add(node.module)
+    return found
+
+
+def requirements(file: str) -> list[Requirement]:
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_are_documented_and_short(path):
+    text = path.read_text("utf-8")
+    assert not text or ast.get_docstring(ast.parse(text)), "begin with a docstring"
+    assert len(text.splitlines()) <= 300
+
+
+def test_every_part_has_its_layer():
+    parts = {path.relative_to(ROOT / "reex_jax").parts[0].removesuffix(".py") for path in MODULES}
+    assert parts - {"__init__"} == set(RANKS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_only_downwards(path):
+    part = path.relative_to(ROOT / "reex_jax").parts[0].removesuffix(".py")
+    if part == "__init__":  # the public names, loaded on first use
+        return
+    for module in imported(path):
+        if module.startswith("reex_jax."):
+            other = module.split(".")[1]
+            assert other == part or RANKS[other] < RANKS[part], f"imports {module}"
+
+
+def test_every_import_is_required():
+    homes = packages_distributions()
+    needed = set()
+    for module in set(itertools.chain.from_iterable(map(imported, MODULES))):
+        top = module.split(".")[0]
+        if top not in sys.stdlib_module_names and top != "reex_jax":
+            needed |= {canonicalize_name(home) for home in homes[top]}
+    listed = {canonicalize_name(line.name) for line in requirements("requirements.txt")}
+    assert needed <= listed
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_lock_satisfies_every_requirement(python):
+    system = {
+        "python_version": python,
+        "python_full_version": f"{python}.1",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+    }
+    locked = {}
+    for line in requirements("requirements-lock.txt"):
+        if line.marker is None or line.marker.evaluate(system):
+            assert re.fullmatch(r"==[^,*]+", str(line.specifier)), f"{line} is no exact version"
+            assert canonicalize_name(line.name) not in locked, f"{line.name} is locked twice"
+            locked[canonicalize_name(line.name)] = str(line.specifier).removeprefix("==")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for line in [*requirements("requirements.txt"), *map(Requirement, extras["dev"])]:
+        assert line.specifier.contains(locked[canonicalize_name(line.name)]), line
+    assert not {"torch", "tensorflow", "tensorflow-cpu"} & set(locked)
+    # 3.11 has no newer line of JAX; 3.12 must be tried with what its users get.
+    assert locked["jax"].startswith("0.10." if python == "3.11" else "0.12.")
+
+
+def test_the_lock_names_no_place():
+    assert not re.search(r"://|@|--|\s/", (ROOT / "requirements-lock.txt").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name_of)
+def test_experiments_say_how_to_run_them(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    usage = rf"python -m (reex_jax\.\w+)\s+(\\\s+)?--config=experiments/{path.name}\b"
+    command = re.search(usage, module.__doc__)
+    assert command, "the docstring must give the exact command"
+    config = module.get_config()
+    if command[1] == "reex_jax.main":
+        check_config(config)
+
+
+def test_ci_runs_the_test_command_of_the_makefile():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111, "must be executable"
+    assert "make test" in script.read_text("utf-8")
