@@ -15,7 +15,7 @@ SOURCES := reex_jax experiments tests benchmarks
 .PHONY: help demo test slow lint lock clean
 
 help:
-	@echo "make demo   search a gallery of generated scenes under corrupted queries (about a minute)"
+	@echo "make demo   search a gallery of generated scenes under corrupted queries (one to two minutes on two cores)"
 	@echo "make test   lint, type check and tests, as CI runs them"
 	@echo "make slow   the tests that take longer"
 	@echo "make lint   only ruff and mypy"

@@ -20,7 +20,7 @@ from tokenizers.models import BPE
 from reex_jax.clip.config import read_config
 from reex_jax.errors import UserError
 
-LENGTHS = (16, 32, 48, 77)
+LENGTHS = (16, 32, 48, 64, 77)
 """Padded lengths: few, so that few shapes compile; 77 is CLIP's own."""
 
 FILES = "tokenizer.json, or vocab.json and merges.txt"

@@ -62,9 +62,14 @@ def attend(
     causal: bool,
     precision: jax.lax.Precision,
 ) -> jax.Array:
-    """Softmax attention, [b, t, n, h] each; the softmax is taken in float32."""
-    logits = jnp.einsum(
-        "btnh,bsnh->bnts", query, key, precision=precision, preferred_element_type=jnp.float32
+    """Softmax attention, [b, t, n, h] each; the softmax is taken in float32.
+
+    Heads go first and the products are plain batched ones: XLA's CPU code is a quarter faster
+    that way for 77 tokens than with one einsum over [b, t, n, h].
+    """
+    query, key, value = (x.swapaxes(1, 2) for x in (query, key, value))
+    logits = jnp.matmul(
+        query, key.swapaxes(2, 3), precision=precision, preferred_element_type=jnp.float32
     )
     logits = logits * query.shape[-1] ** -0.5
     if causal:
@@ -72,7 +77,7 @@ def attend(
         allowed = jnp.tril(jnp.ones((length, length), bool))
         logits = jnp.where(allowed[None, None], logits, -jnp.inf)
     weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-    return jnp.einsum("bnts,bsnh->btnh", weights, value, precision=precision)
+    return jnp.matmul(weights, value, precision=precision).swapaxes(1, 2)
 
 
 class Block(nnx.Module):

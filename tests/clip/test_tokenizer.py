@@ -223,7 +223,7 @@ def tokenizer(vocabulary):
 
 
 def test_padding_is_the_shortest_length_that_holds_all(tokenizer):
-    for words, length in [(1, 16), (14, 16), (15, 32), (31, 48), (47, 77), (75, 77)]:
+    for words, length in [(1, 16), (14, 16), (15, 32), (31, 48), (47, 64), (63, 77), (75, 77)]:
         assert tokenizer(["", "a " * words]).ids.shape == (2, length)
     ids = tokenizer(["a", ""]).ids
     assert ids.dtype == np.int32
@@ -234,7 +234,7 @@ def test_padding_is_the_shortest_length_that_holds_all(tokenizer):
 
 
 @pytest.mark.parametrize(("longest", "lengths"), [(10, (10,)), (16, (16,)), (64, (16, 32, 48, 64)),
-                                                  (248, (16, 32, 48, 77, 248))])  # fmt: skip
+                                                  (248, (16, 32, 48, 64, 77, 248))])  # fmt: skip
 def test_lengths_end_at_the_models_positions(vocabulary, longest, lengths):
     tokenizer = Tokenizer(*vocabulary, max_length=longest)
     assert tokenizer.lengths == lengths
