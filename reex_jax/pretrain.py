@@ -5,13 +5,11 @@ python -m reex_jax.pretrain --config=experiments/pretrain_scenes.py
 
 import json
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import numpy as np
-from absl import app, flags
 from flax import nnx
 from ml_collections import ConfigDict, config_flags
 
@@ -20,6 +18,7 @@ from reex_jax.clip.checkpoint import load_model, save_model
 from reex_jax.clip.config import ClipConfig, TextConfig, VisionConfig
 from reex_jax.clip.model import ClipModel
 from reex_jax.clip.tokenizer import Tokenizer
+from reex_jax.command_line import run_command
 from reex_jax.errors import UserError
 from reex_jax.pretraining import vocabulary
 from reex_jax.pretraining.batches import BatchSource, training_batches
@@ -150,21 +149,10 @@ def pretrain(config: ConfigDict) -> Path:
     return export
 
 
-def main(argv: list[str]) -> None:
-    """Command line entry."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
-    try:
-        folder = pretrain(_CONFIG.value)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    print(f"wrote {folder}")
+def main() -> None:
+    """Trains as --config says."""
+    print(f"wrote {pretrain(_CONFIG.value)}")
 
 
 if __name__ == "__main__":
-    try:
-        check_pretraining_arguments(sys.argv)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    flags.mark_flag_as_required("config")
-    app.run(main)
+    run_command(main, check_pretraining_arguments)
