@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
                 "name": "scenes",
                 "root": "",
                 "captions_file": "",
+                # split, seed and num_images choose scenes; a folder is used whole.
                 "split": "test",
                 "seed": 0,
                 "num_images": 1000,
