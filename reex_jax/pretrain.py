@@ -71,10 +71,7 @@ def make_clip_config(config: ConfigDict, tokenizer: Tokenizer) -> ClipConfig:
 def fixed_length_ids(tokenizer: Tokenizer, captions: Sequence[str]) -> np.ndarray:
     """Ids [n, tokenizer.max_length] int32: one length for every batch, so one compilation."""
     rows, _ = tokenizer.encode(captions)
-    ids = np.full((len(rows), tokenizer.max_length), tokenizer.padding_id, np.int32)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = row
-    return ids
+    return tokenizer.pad(rows, tokenizer.max_length)
 
 
 def write_export(model: ClipModel, config: ConfigDict, tokenizer: Path, folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from reex_jax.benchmark.streams import Stream, query_batches
 from reex_jax.clip.api import Clip
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE, RetrievalSet
-from reex_jax.retrieval.gallery import Gallery, embed_gallery
+from reex_jax.retrieval.gallery import Gallery, Items, embed_gallery
 from reex_jax.retrieval.metrics import recall_interval, retrieval_metrics
 from reex_jax.retrieval.ranks import ranks_of
 
@@ -35,21 +35,18 @@ class Timing:
 
 def build_gallery(clip: Clip, data: RetrievalSet, direction: str, *, progress: bool) -> Gallery:
     """Embeds the clean gallery of a direction with the source model."""
+    encode: Encoder
+    items: Items
     if direction == TEXT_TO_IMAGE:
-        return embed_gallery(
-            clip.encode_images,
-            data.images,
-            data.image_ids,
-            batch_size=clip.batch_size,
-            describe="gallery: images",
-            progress=progress,
-        )
+        encode, items, ids, what = clip.encode_images, data.images, data.image_ids, "images"
+    else:
+        encode, items, ids, what = clip.encode_texts, data.captions, data.caption_ids, "captions"
     return embed_gallery(
-        clip.encode_texts,
-        data.captions,
-        data.caption_ids,
+        encode,
+        items,
+        ids,
         batch_size=clip.batch_size,
-        describe="gallery: captions",
+        describe=f"gallery: {what}",
         progress=progress,
     )
 

@@ -1,8 +1,8 @@
 """Runs every stream of an experiment that has not been measured yet."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 from tqdm import tqdm
@@ -16,10 +16,10 @@ from reex_jax.config import check_config, shrink
 from reex_jax.datasets.load import load_data
 from reex_jax.reporting.environment import describe_environment, peak_memory_mb
 from reex_jax.reporting.events import write_events
-from reex_jax.reporting.run_folder import RunFolder, open_run, read_rows, run_id, stream_key
+from reex_jax.reporting.run_folder import Row, RunFolder, open_run, read_rows, run_id, stream_key
 
 
-def run_benchmark(config: ConfigDict) -> tuple[RunFolder, list[dict[str, Any]]]:
+def run_benchmark(config: ConfigDict) -> tuple[RunFolder, list[Row]]:
     """Measures all streams; those that an earlier, interrupted run finished are skipped.
 
     Returns:
@@ -66,7 +66,7 @@ def _open_folder(config: ConfigDict, clip: Clip) -> RunFolder:
     return open_run(Path(config.results) / config.name / name, plain, environment)
 
 
-def _measured(config: ConfigDict, clip: Clip, streams: list[Stream]) -> Any:
+def _measured(config: ConfigDict, clip: Clip, streams: list[Stream]) -> Iterator[Row]:
     """One row of metrics.jsonl after the other."""
     data = load_data(config.data)
     galleries = {

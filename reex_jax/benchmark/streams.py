@@ -11,8 +11,7 @@ from PIL import Image
 from reex_jax.corruptions.image import corrupt_image
 from reex_jax.corruptions.text import corrupt_text
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
-
-CLEAN = "clean"
+from reex_jax.reporting.run_folder import CLEAN
 
 
 @dataclass(frozen=True)

@@ -170,14 +170,17 @@ class Tokenizer:
             )
         return rows, truncated
 
-    def pad(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    def pad(self, rows: Sequence[Sequence[int]], length: int | None = None) -> np.ndarray:
         """Rows of `encode` as one array [n, length] int32.
+
+        `length` must hold the longest row; None takes the shortest of `lengths` that does.
 
         What is padded with does not matter to CLIP, which pools at the first end token and whose
         text tower is causal; we pad with the tokenizer's padding token, as Hugging Face does.
         """
-        longest = max(map(len, rows), default=0)
-        length = next(n for n in self.lengths if n >= longest)
+        if length is None:
+            longest = max(map(len, rows), default=0)
+            length = next(n for n in self.lengths if n >= longest)
         ids = np.full((len(rows), length), self.padding_id, np.int32)
         for row, tokens in zip(ids, rows, strict=True):
             row[: len(tokens)] = tokens

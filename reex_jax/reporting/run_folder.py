@@ -13,6 +13,7 @@ from reex_jax.errors import UserError
 
 Row = dict[str, Any]
 STREAM_KEYS = ("method", "direction", "corruption", "severity", "seed")
+CLEAN = "clean"  # the corruption of a stream without any
 # Where results go and how progress is shown change no number.
 UNCOUNTED = ("results", "run_id", "progress")
 _log = logging.getLogger(__name__)

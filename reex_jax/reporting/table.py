@@ -1,20 +1,19 @@
 """Tables of a run for people: Markdown that also reads well in a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from tabulate import tabulate
 
 from reex_jax.errors import UserError
-from reex_jax.reporting.run_folder import Row
+from reex_jax.reporting.run_folder import CLEAN, Row
 
 _TITLES = {
     "image_to_text": "Image queries, caption gallery",
     "text_to_image": "Caption queries, image gallery",
 }
 _METRICS = {"recall@1": "R@1", "recall@5": "R@5", "recall@10": "R@10", "mAP": "mAP"}
-CLEAN = "clean"
 MEAN = "mean of corruptions"
 
 
@@ -39,13 +38,13 @@ def _mean_and_spread(values: Sequence[float]) -> str:
     return f"{mean} ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else mean
 
 
-def _cells(rows: Sequence[Row], label: str) -> list[str]:
+def _cells(rows: Sequence[Row]) -> list[str]:
     """One line of a table: each metric's mean over seeds, and its spread if there are several."""
     r1 = _mean_and_spread([r["recall@1"] for r in rows])
     if len(rows) == 1:
         r1 += f" [{rows[0]['recall@1_low']:.1f}, {rows[0]['recall@1_high']:.1f}]"
     others = [_mean_and_spread([r[m] for r in rows]) for m in list(_METRICS)[1:]]
-    return [label, r1, *others, _mean_and_spread([r["median_rank"] for r in rows])]
+    return [r1, *others, _mean_and_spread([r["median_rank"] for r in rows])]
 
 
 def _mean_cells(rows: Sequence[Row]) -> list[str]:
@@ -55,7 +54,7 @@ def _mean_cells(rows: Sequence[Row]) -> list[str]:
     def by_seed(metric: str) -> list[float]:
         return [float(np.mean([r[metric] for r in rows if r["seed"] == s])) for s in seeds]
 
-    return [MEAN, *(_mean_and_spread(by_seed(m)) for m in (*_METRICS, "median_rank"))]
+    return [_mean_and_spread(by_seed(m)) for m in (*_METRICS, "median_rank")]
 
 
 def method_table(rows: Sequence[Row]) -> str:
@@ -75,27 +74,7 @@ def method_table(rows: Sequence[Row]) -> str:
         raise UserError(
             f"rows of several methods ({', '.join(methods)}); use comparison_table for these"
         )
-    parts = []
-    for direction in dict.fromkeys(r["direction"] for r in rows):
-        own = [r for r in rows if r["direction"] == direction]
-        lines = []
-        for corruption, severity in dict.fromkeys((r["corruption"], r["severity"]) for r in own):
-            same = [r for r in own if (r["corruption"], r["severity"]) == (corruption, severity)]
-            label = corruption if corruption == CLEAN else f"{corruption} {severity}"
-            lines.append(_cells(same, label))
-        corrupted = [r for r in own if r["corruption"] != CLEAN]
-        if corrupted:
-            lines.append(_mean_cells(corrupted))
-        headers = ["corruption", *_METRICS.values(), "median rank"]
-        table = tabulate(
-            lines,
-            headers,
-            tablefmt="github",
-            disable_numparse=True,
-            colalign=["left"] + 5 * ["right"],
-        )
-        parts.append(f"{_TITLES[direction]} ({direction})\n\n{table}")
-    return "\n\n".join(parts)
+    return _tables(rows, [*_METRICS.values(), "median rank"], _cells, _mean_cells)
 
 
 def comparison_table(rows: Sequence[Row]) -> str:
@@ -108,6 +87,27 @@ def comparison_table(rows: Sequence[Row]) -> str:
         rows: lines of metrics.jsonl, of any number of methods.
     """
     methods = list(dict.fromkeys(r["method"] for r in rows))
+
+    def cells(same: Sequence[Row]) -> list[str]:
+        found = [[r["recall@1"] for r in same if r["method"] == m] for m in methods]
+        return [_mean_and_spread(values) if values else "-" for values in found]
+
+    def mean_cells(corrupted: Sequence[Row]) -> list[str]:
+        return [_mean_recall(corrupted, m) for m in methods]
+
+    return _tables(rows, methods, cells, mean_cells, measure=", R@1")
+
+
+Cells = Callable[[Sequence[Row]], list[str]]
+
+
+def _tables(
+    rows: Sequence[Row], columns: Sequence[str], cells: Cells, mean_cells: Cells, measure: str = ""
+) -> str:
+    """A Markdown table a direction: a line for each corruption and severity, then their mean.
+
+    `cells` fills the line of the rows of one corruption, `mean_cells` that of all corrupted rows.
+    """
     parts = []
     for direction in dict.fromkeys(r["direction"] for r in rows):
         own = [r for r in rows if r["direction"] == direction]
@@ -115,15 +115,18 @@ def comparison_table(rows: Sequence[Row]) -> str:
         for corruption, severity in dict.fromkeys((r["corruption"], r["severity"]) for r in own):
             same = [r for r in own if (r["corruption"], r["severity"]) == (corruption, severity)]
             label = corruption if corruption == CLEAN else f"{corruption} {severity}"
-            cells = [[r["recall@1"] for r in same if r["method"] == m] for m in methods]
-            lines.append([label, *(_mean_and_spread(c) if c else "-" for c in cells)])
+            lines.append([label, *cells(same)])
         corrupted = [r for r in own if r["corruption"] != CLEAN]
         if corrupted:
-            lines.append([MEAN, *(_mean_recall(corrupted, m) for m in methods)])
-        align = ["left"] + len(methods) * ["right"]
-        headers = ["corruption", *methods]
-        table = tabulate(lines, headers, tablefmt="github", disable_numparse=True, colalign=align)
-        parts.append(f"{_TITLES[direction]} ({direction}), R@1\n\n{table}")
+            lines.append([MEAN, *mean_cells(corrupted)])
+        table = tabulate(
+            lines,
+            ["corruption", *columns],
+            tablefmt="github",
+            disable_numparse=True,
+            colalign=["left"] + len(columns) * ["right"],
+        )
+        parts.append(f"{_TITLES[direction]} ({direction}){measure}\n\n{table}")
     return "\n\n".join(parts)
 
 
@@ -133,4 +136,4 @@ def _mean_recall(corrupted: Sequence[Row], method: str) -> str:
     streams = {(r["corruption"], r["severity"]) for r in corrupted}
     if {(r["corruption"], r["severity"]) for r in own} != streams:
         return "-"
-    return _mean_cells(own)[1]
+    return _mean_cells(own)[0]
