@@ -18,8 +18,7 @@ from reex_jax.checks import (
     some_of,
     text,
 )
-from reex_jax.clip.api import PRECISIONS
-from reex_jax.clip.preprocess import MODES
+from reex_jax.clip.choices import MODES, PRECISIONS
 from reex_jax.corruptions.image import IMAGE_CORRUPTIONS
 from reex_jax.corruptions.text import TEXT_CORRUPTIONS
 from reex_jax.datasets.load import DATA_SETS

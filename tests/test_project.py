@@ -22,10 +22,11 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 # Lowest first. A part imports from itself and from the lines above its own, never sideways.
 LAYERS = (
     {"errors"},
-    {"checks", "command_line"},
+    {"checks", "checkpoints", "command_line"},
     {"clip"},
     {"retrieval"},
     {"corruptions", "datasets"},
+    {"adaptation"},
     {"reporting", "pretraining"},
     {"config"},
     {"benchmark"},

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
@@ -18,19 +17,19 @@ from PIL import Image
 
 from reex_jax.clip.checkpoint import find_checkpoint, load_model
 from reex_jax.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig
+from reex_jax.clip.inputs import check_ids, check_pixels
 from reex_jax.clip.model import ClipModel
 from reex_jax.clip.preprocess import (
     Preprocessing,
-    check_pixels,
     prepare_captions,
     preprocess_numbered,
     read_preprocessing,
 )
 from reex_jax.clip.tokenizer import FILES, Tokenizer, has_tokenizer
-from reex_jax.errors import UserError, unknown
+from reex_jax.clip.transformer import compute_dtype
+from reex_jax.errors import UserError
 
 BUNDLED = "bundled"
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +87,7 @@ class Clip:
             UserError: a single image, something that is no image (the message names its position),
                 or a model whose pixels are not RGB.
         """
-        if isinstance(images, Image.Image):
-            raise UserError("encode_images takes a list of images, not one; write [image]")
-        if self.preprocessing is None:
-            raise UserError(
-                f"the model of {self.folder} takes {self.config.vision.num_channels} channels, "
-                "pictures have 3; make the pixels yourself and use encode_pixels"
-            )
-        settings = self.preprocessing
+        settings = self._image_settings(images)
         parts = self._chunk(enumerate(images))
         return self._embed(_embed_pixels, (preprocess_numbered(part, settings) for part in parts))
 
@@ -109,17 +101,9 @@ class Clip:
             UserError: a single string; a caption that is empty, white space or not a string (the
                 message names its position); a checkpoint without tokenizer.
         """
-        if isinstance(texts, str):
-            raise UserError(f"encode_texts takes a list of captions; write [{texts!r:.60}]")
-        if self.tokenizer is None:
-            raise UserError(
-                f"{self.folder} holds no tokenizer; add {FILES} of the same checkpoint, "
-                "or make the ids yourself and use encode_tokens"
-            )
-        mode = self.preprocessing.mode if self.preprocessing else "clip"
-        rows, _ = self.tokenizer.encode(prepare_captions(texts, mode))
+        tokenizer, rows = self._token_rows(texts)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        batches = map(self.tokenizer.pad, self._chunk(rows[i] for i in order))
+        batches = map(tokenizer.pad, self._chunk(rows[i] for i in order))
         embeddings = self._embed(_embed_tokens, batches)
         result = np.empty_like(embeddings)
         result[order] = embeddings
@@ -141,8 +125,49 @@ class Clip:
             UserError: another shape or dtype, a row too long or without end token, or an id that
                 is not in the vocabulary.
         """
-        checked = _checked_ids(ids, self.config.text)
+        checked = check_ids(ids, self.config.text)
         return self._embed(_embed_tokens, self._chunk(checked))
+
+    def pixels_of(self, images: Iterable[Image.Image]) -> np.ndarray:
+        """What `encode_images` gives the model: n > 0 images as pixels [n, h, w, 3] float32.
+
+        Raises:
+            UserError: as `encode_images`.
+        """
+        settings = self._image_settings(images)
+        return preprocess_numbered(enumerate(images), settings)
+
+    def tokens_of(self, texts: Iterable[str]) -> np.ndarray:
+        """What `encode_texts` gives the model: n captions as token ids [n, length] int32.
+
+        The length is the shortest of the tokenizer's few that holds them all.
+
+        Raises:
+            UserError: as `encode_texts`.
+        """
+        tokenizer, rows = self._token_rows(texts)
+        return tokenizer.pad(rows)
+
+    def _image_settings(self, images: Iterable[Image.Image]) -> Preprocessing:
+        if isinstance(images, Image.Image):
+            raise UserError("images must be a list, not one image; write [image]")
+        if self.preprocessing is None:
+            raise UserError(
+                f"the model of {self.folder} takes {self.config.vision.num_channels} channels, "
+                "pictures have 3; make the pixels yourself and use encode_pixels"
+            )
+        return self.preprocessing
+
+    def _token_rows(self, texts: Iterable[str]) -> tuple[Tokenizer, list[list[int]]]:
+        if isinstance(texts, str):
+            raise UserError(f"captions must be a list, not one string; write [{texts!r:.60}]")
+        if self.tokenizer is None:
+            raise UserError(
+                f"{self.folder} holds no tokenizer; add {FILES} of the same checkpoint, "
+                "or make the ids yourself and use encode_tokens"
+            )
+        mode = self.preprocessing.mode if self.preprocessing else "clip"
+        return self.tokenizer, self.tokenizer.encode(prepare_captions(texts, mode))[0]
 
     def _chunk(self, items: Iterable[Any]) -> Iterator[Any]:
         """Consecutive parts of at most `batch_size`: slices of an array, else lists."""
@@ -232,43 +257,6 @@ def _padded_rows(count: int, batch_size: int) -> int:
 def _pad_rows(batch: np.ndarray, rows: int) -> np.ndarray:
     """Repeats the last row, which is harmless input, up to `rows`."""
     return np.pad(batch, [(0, rows - len(batch))] + [(0, 0)] * (batch.ndim - 1), mode="edge")
-
-
-def _checked_ids(ids: ArrayLike, config: TextConfig) -> np.ndarray:
-    array = np.asarray(jax.device_get(ids))
-    longest = config.max_position_embeddings
-    if array.ndim != 2 or not 1 <= array.shape[1] <= longest:
-        raise UserError(
-            f"token ids have shape {list(array.shape)}, but this model takes [n, length] with a "
-            f"length of 1 to {longest}"
-        )
-    if not np.issubdtype(array.dtype, np.integer):
-        raise UserError(f"token ids are {array.dtype}, but must be integers (int32)")
-    for row in np.flatnonzero(((array < 0) | (array >= config.vocab_size)).any(axis=1)):
-        raise UserError(
-            f"token ids of text {row} range from {array[row].min()} to {array[row].max()}, but the "
-            f"vocabulary has {config.vocab_size} entries; use the checkpoint's own tokenizer"
-        )
-    if config.eos_token_id != LEGACY_EOS_TOKEN_ID:
-        for row in np.flatnonzero(~(array == config.eos_token_id).any(axis=1)):
-            raise UserError(
-                f"token ids of text {row} hold no end token (id {config.eos_token_id}), at which "
-                "CLIP reads the text's embedding; put it behind the text"
-            )
-    return array.astype(np.int32)
-
-
-def compute_dtype(precision: str) -> Any:
-    """The dtype of matrix products for a precision: "auto", "float32" or "bfloat16".
-
-    Raises:
-        UserError: another name.
-    """
-    if precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
-    if precision == "auto":
-        precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
-    return jnp.dtype(precision)
 
 
 def _bundled_folder(revision: str | None) -> Path:

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-from jax.typing import ArrayLike
 from PIL import Image
 
-from reex_jax.clip.config import ClipConfig, VisionConfig
+from reex_jax.clip.choices import MODES
+from reex_jax.clip.config import ClipConfig
 from reex_jax.clip.tokenizer import read_json
 from reex_jax.errors import UserError, unknown
 
-MODES = ("clip", "tcr")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -179,30 +177,6 @@ def prepare_captions(captions: Iterable[str], mode: str) -> list[str]:
             text = clean_caption_tcr(text) if mode == "tcr" else text
         result.append(text)
     return result
-
-
-def check_pixels(pixels: ArrayLike, config: VisionConfig) -> np.ndarray:
-    """Preprocessed pixels [n, h, w, c] float32 on the host.
-
-    Raises:
-        UserError: another shape or dtype than the model takes, or values that are not finite.
-    """
-    array = np.asarray(jax.device_get(pixels))
-    shape = (config.image_size, config.image_size, config.num_channels)
-    if array.ndim != 4 or array.shape[1:] != shape:
-        raise UserError(
-            f"pixels have shape {list(array.shape)}, but this model takes "
-            f"[n, {', '.join(map(str, shape))}] (channels last)"
-        )
-    if array.dtype != np.float32:
-        raise UserError(
-            f"pixels are {array.dtype}, but must be float32 and already normalised; "
-            "encode_images takes PIL images as they are"
-        )
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
-    if bad.size:
-        raise UserError(f"pixels of image {bad[0]} hold NaN or infinite values; check its source")
-    return array
 
 
 def _resize_short_side(image: Image.Image, side: int) -> Image.Image:

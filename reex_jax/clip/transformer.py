@@ -6,13 +6,16 @@ n heads, h dimension of a head, m width of the MLP, l layers.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from reex_jax.clip.choices import PRECISIONS
 from reex_jax.clip.config import TextConfig, VisionConfig
+from reex_jax.errors import unknown
 
 
 def layer_norm(width: int, eps: float) -> nnx.LayerNorm:
@@ -36,6 +39,19 @@ def product_precision(compute_dtype: np.dtype) -> jax.lax.Precision:
     if compute_dtype == jnp.float32:
         return jax.lax.Precision.HIGHEST
     return jax.lax.Precision.DEFAULT
+
+
+def compute_dtype(precision: str) -> Any:
+    """The dtype of matrix products for a precision: "auto", "float32" or "bfloat16".
+
+    Raises:
+        UserError: another name.
+    """
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    if precision == "auto":
+        precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(precision)
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:

@@ -12,8 +12,8 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
+from reex_jax.checkpoints import restore_latest, save_state
 from reex_jax.errors import UserError
-from reex_jax.pretraining.checkpoints import restore_latest, save_state
 
 
 @dataclass(frozen=True)

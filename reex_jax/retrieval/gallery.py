@@ -38,26 +38,43 @@ class Gallery:
     ids: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        rows = self.embeddings
-        if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] == 0:
+        if len(self.ids) != self.embeddings.shape[0]:
             raise UserError(
-                f"gallery embeddings have shape {list(rows.shape)}; they must be [N, d] with at "
-                "least one item"
+                f"the gallery has {self.embeddings.shape[0]} embeddings but {len(self.ids)} ids"
             )
-        if len(self.ids) != rows.shape[0]:
-            raise UserError(f"the gallery has {rows.shape[0]} embeddings but {len(self.ids)} ids")
         twice = [identity for identity, n in Counter(self.ids).items() if n > 1]
         if twice:
             raise UserError(f"gallery id {twice[0]!r} is given twice; make each id unique")
-        norms = np.linalg.norm(rows.astype(np.float64), axis=1)
-        # NaN compares false, so broken rows are caught here too.
-        wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))
-        if wrong.size:
-            first = wrong[0]
-            raise UserError(
-                f"{wrong.size} gallery embeddings are not finite vectors of length 1, the first is "
-                f"{self.ids[first]!r} (length {norms[first]:.4g}); embed these items anew"
-            )
+        check_embeddings(self.embeddings, self.ids)
+
+
+def check_embeddings(rows: np.ndarray, ids: Sequence[str] | None = None) -> None:
+    """Refuses what is no gallery.
+
+    Args:
+        rows: should be [N, d] with unit rows, N and d at least 1.
+        ids: what messages call the rows; None for their positions.
+
+    Raises:
+        UserError: empty, not a matrix, not finite, or rows not of unit length.
+    """
+    if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] == 0:
+        raise UserError(
+            f"gallery embeddings have shape {list(rows.shape)}; they must be [N, d] with at "
+            "least one item"
+        )
+    # In parts: a float64 copy of a large gallery would not fit.
+    parts = np.array_split(rows, -(-len(rows) // 65536))
+    norms = np.concatenate([np.linalg.norm(part.astype(np.float64), axis=1) for part in parts])
+    # NaN compares false, so broken rows are caught here too.
+    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))
+    if wrong.size:
+        first = int(wrong[0])
+        name = repr(ids[first]) if ids else f"row {first}"
+        raise UserError(
+            f"{wrong.size} gallery embeddings are not finite vectors of length 1, the first is "
+            f"{name} (length {norms[first]:.4g}); embed these items anew"
+        )
 
 
 def embed_gallery(

@@ -231,14 +231,14 @@ GOOD = np.array([ids_of("a cat"), ids_of("dogs")])
 @pytest.mark.parametrize(
     ("method", "value", "message"),
     [
-        ("encode_images", Image.new("RGB", (9, 9)), r"takes a list of images, not one; write \[im"),
+        ("encode_images", Image.new("RGB", (9, 9)), r"must be a list, not one image; write \[im"),
         (
             "encode_images",
             [Image.new("RGB", (9, 9)), "a.jpg"],
             "image 1: expected a PIL image, not",
         ),
         ("encode_images", [Image.new("L", (1, 2000))], "image 0: an image of 1x2000 pixels is a"),
-        ("encode_texts", "a cat", r"takes a list of captions; write \['a cat'\]"),
+        ("encode_texts", "a cat", r"must be a list, not one string; write \['a cat'\]"),
         ("encode_texts", ["a cat", ""], "caption 1 is empty or only white space"),
         ("encode_texts", ["a cat", " \n\u3000"], "caption 1 is empty or only white space"),
         ("encode_texts", ["a cat", "b", 7], r"caption 2 is 7 \(int\), not a string"),

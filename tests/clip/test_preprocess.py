@@ -12,7 +12,6 @@ from reex_jax.clip.preprocess import (
     CLIP_STD,
     MAX_ASPECT,
     Preprocessing,
-    check_pixels,
     clean_caption_tcr,
     prepare_captions,
     preprocess_image,
@@ -298,17 +297,3 @@ def test_prepare_captions():
     for bad in ("", " \n\t"):
         with pytest.raises(UserError, match="caption 2 is empty or only white space; leave it out"):
             prepare_captions([*captions, bad], "clip")
-
-
-@pytest.mark.parametrize(
-    ("pixels", "message"),
-    [
-        (np.zeros((24, 24, 3), np.float32), r"shape \[24, 24, 3\], but .* \[n, 24, 24, 3\]"),
-        (np.zeros((2, 3, 24, 24), np.float32), r"takes \[n, 24, 24, 3\] \(channels last\)"),
-        (np.zeros((2, 24, 24, 3), np.uint8), "pixels are uint8, but must be float32 and already"),
-        (np.full((2, 24, 24, 3), np.nan, np.float32), "pixels of image 0 hold NaN or infinite"),
-    ],
-)
-def test_check_pixels(pixels, message):
-    with pytest.raises(UserError, match=message):
-        check_pixels(pixels, CONFIG.vision)

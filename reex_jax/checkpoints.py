@@ -1,4 +1,4 @@
-"""Training checkpoints: the whole state by name, written by Orbax, the newest ones kept."""
+"""Checkpoints: a whole state by name, written by Orbax, the newest ones kept."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +47,7 @@ def restore_latest(manager: ocp.CheckpointManager, state: Tree) -> tuple[Tree, i
     if saved != {name: array.shape for name, array in named.items()}:
         raise UserError(
             f"{manager.directory}: the checkpoint of step {step} does not fit this configuration; "
-            "give another workdir or the configuration it was made with"
+            "give another folder or the configuration it was made with"
         )
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, named)
     restored = manager.restore(step, args=ocp.args.StandardRestore(abstract))

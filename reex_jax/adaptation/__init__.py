@@ -1,0 +1,1 @@
+"""Test-time adaptation: the objectives, the update step, and the public `Adapter`."""

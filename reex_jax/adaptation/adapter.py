@@ -1,0 +1,266 @@
+"""The public way to adapt: queries in, rankings out, the encoder a little better each time."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from reex_jax.adaptation.encoder import Inputs, query_encoder
+from reex_jax.adaptation.methods import make_method
+from reex_jax.adaptation.update import (
+    AdaptState,
+    Constants,
+    compile_update,
+    first_copy,
+    initial_state,
+    replicate,
+)
+from reex_jax.checkpoints import open_checkpoints, restore_latest, save_state
+from reex_jax.clip.api import Clip
+from reex_jax.clip.inputs import check_ids, check_pixels
+from reex_jax.errors import UserError
+from reex_jax.retrieval.gallery import check_embeddings
+from reex_jax.retrieval.topk import top_k
+
+_IDENTITY = "adapter.json"
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """The ranking of one batch.
+
+    Attributes:
+        indices: [B, k] int32 gallery positions, best first; of equal scores the lower position.
+        scores: [B, k] float32 cosines.
+        diagnostics: "loss", "confident" (share of the queries that the method trusted) and
+            "skipped" (updates left out because they were not finite), of this batch.
+    """
+
+    indices: np.ndarray
+    scores: np.ndarray
+    diagnostics: dict[str, float]
+
+
+class Adapter:
+    """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
+
+    Not for several threads at once: each batch changes the state. The `Clip` is left as it is.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        gallery_embeddings: ArrayLike,
+        *,
+        query: str,
+        method: str = "reex",
+        **settings: Any,
+    ) -> None:
+        """Compiles nothing yet: each new batch shape is compiled on its first use.
+
+        Args:
+            clip: the source model; embeds the queries.
+            gallery_embeddings: [N, d] float32 unit rows, made by the same model.
+            query: "image" (the gallery holds texts) or "text" (it holds images).
+            method: a name in `adaptation.methods.METHODS`, or "module:function" of your own.
+            **settings: of `AdaptSettings` and of the method; the others have their defaults.
+
+        Raises:
+            UserError: an unknown method or setting (the nearest name is suggested), an impossible
+                value, or a gallery that is empty, of another width, or not of unit vectors.
+        """
+        self._objective, self._settings = make_method(method, settings)
+        self._identity = {"method": method, "query": query, "settings": settings}
+        self._encoder = query_encoder(clip.model, query, self._settings.parameters)
+        self._clip, self._query = clip, query
+        self._devices = _devices(self._settings.devices, self._settings.batch_size)
+        gallery = np.asarray(jax.device_get(gallery_embeddings), np.float32)
+        _check_gallery(gallery, clip)
+        self._gallery = jax.device_put(gallery, self._devices[0])
+        self._constants = Constants(
+            self._encoder.frozen,
+            self._encoder.parameters,
+            self._gallery,
+            jnp.float32(clip.temperature),
+            jnp.float32(self._settings.learning_rate),
+        )
+        self._replicated = replicate(self._constants, self._devices)
+        self._update = compile_update(self._objective, self._encoder, self._settings, self._devices)
+        self.reset()
+
+    @property
+    def gallery(self) -> jax.Array:
+        """[N, d] float32, on the first device."""
+        return self._gallery
+
+    @property
+    def state(self) -> AdaptState:
+        """Everything that has been learned, one pytree of arrays on the first device."""
+        return first_copy(self._state)
+
+    def reset(self) -> None:
+        """Forgets everything: the source model's parameters and an empty memory."""
+        state = initial_state(self._objective, self._settings, self._constants)
+        self._state = replicate(state, self._devices)
+
+    def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
+        """Adapts to one batch.
+
+        Args:
+            queries: PIL images or strings, or arrays that are preprocessed already: pixels
+                [B, h, w, c] float32 or token ids [B, length] int32; 1 to `batch_size` of them.
+
+        Returns:
+            the embeddings to rank ("score" says which) [B, d] float32 unit, and the diagnostics
+            of `SearchResult`.
+
+        Raises:
+            UserError: no queries, more than `batch_size`, or faulty ones (see `Clip.encode_*`).
+        """
+        padded, diagnostics, count = self._step(queries)
+        return padded[:count], diagnostics
+
+    def search(self, queries: Any, k: int = 10) -> SearchResult:
+        """Adapts to one batch, then ranks the k nearest gallery items of each query.
+
+        Raises:
+            UserError: k is not in 1..N; see `adapt`. Nothing has been adapted then.
+        """
+        size = self._gallery.shape[0]
+        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= size:
+            raise UserError(f"k is {k!r}, but must lie in 1..{size}, the gallery's size")
+        embeddings, diagnostics, count = self._step(queries)
+        scores, indices = jax.device_get(top_k(embeddings, self._gallery, k))
+        return SearchResult(indices[:count], scores[:count], diagnostics)
+
+    def similarities(self, queries: Any) -> np.ndarray:
+        """Adapts to one batch, then gives all cosines [B, N] float32; for small galleries.
+
+        Raises:
+            UserError: see `adapt`.
+        """
+        embeddings, _, count = self._step(queries)
+        return np.asarray(_cosines(embeddings, self._gallery))[:count]
+
+    def save(self, path: str | Path) -> None:
+        """Writes the whole state to a folder, over what an earlier `save` wrote there.
+
+        Raises:
+            UserError: the folder holds something else.
+        """
+        folder = Path(path)
+        file = folder / _IDENTITY
+        if folder.exists() and any(folder.iterdir()) and not file.is_file():
+            raise UserError(f"{folder} holds something else; give a new or empty folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(self._identity, indent=2, sort_keys=True) + "\n", "utf-8")
+        state = self.state
+        with open_checkpoints(folder, keep=1) as manager:
+            save_state(manager, int(state.batches), state)
+
+    def restore(self, path: str | Path) -> None:
+        """Goes on from what `save` wrote; the next batch gives the same numbers as then.
+
+        Raises:
+            UserError: nothing was saved there, or by an adapter of another method, query or
+                settings, or for another model or gallery.
+        """
+        file = Path(path) / _IDENTITY
+        if not file.is_file():
+            raise UserError(f"{path} holds no saved adapter ({_IDENTITY} is missing)")
+        saved = json.loads(file.read_text("utf-8"))
+        own = json.loads(json.dumps(self._identity))
+        for key in own:
+            if saved.get(key) != own[key]:
+                raise UserError(
+                    f"{path} was saved with {key} {saved.get(key)!r}, but this adapter has "
+                    f"{own[key]!r}; make an Adapter like the saved one"
+                )
+        with open_checkpoints(Path(path), keep=1) as manager:
+            state, _ = restore_latest(manager, self.state)
+        self._state = replicate(state, self._devices)
+
+    def _step(self, queries: Any) -> tuple[jax.Array, dict[str, float], int]:
+        """Padded embeddings [P, d] on the first device, diagnostics, and how many are real."""
+        inputs = self._inputs(queries)
+        count = len(jax.tree.leaves(inputs)[0])
+        if not 1 <= count <= self._settings.batch_size:
+            raise UserError(
+                f"a batch of {count} queries; give 1 to batch_size = {self._settings.batch_size}"
+            )
+        rows = padded_rows(count, self._settings.batch_size, len(self._devices))
+        share = (len(self._devices), rows // len(self._devices))
+
+        def split(x: np.ndarray) -> np.ndarray:
+            padded = np.pad(x, [(0, rows - count)] + [(0, 0)] * (x.ndim - 1), mode="edge")
+            return padded.reshape(share + x.shape[1:])
+
+        mask = (np.arange(rows) < count).reshape(share)
+        self._state, embeddings, diagnostics = self._update(
+            self._replicated, self._state, jax.tree.map(split, inputs), mask
+        )
+        embeddings, diagnostics = first_copy((embeddings, diagnostics))
+        values = {name: value.item() for name, value in diagnostics._asdict().items()}
+        return embeddings, values, count
+
+    def _inputs(self, queries: Any) -> Inputs:
+        is_array = isinstance(queries, np.ndarray | jax.Array)
+        if self._query == "image":
+            if is_array:
+                return check_pixels(queries, self._clip.config.vision)
+            return self._clip.pixels_of(_some(queries))
+        if is_array:
+            return check_ids(queries, self._clip.config.text)
+        return self._clip.tokens_of(_some(queries))
+
+
+def padded_rows(count: int, batch_size: int, devices: int) -> int:
+    """Rows of the compiled batch that holds `count` queries, a multiple of `devices`.
+
+    batch_size, or a quarter, a sixteenth ... of it: few shapes compile, and a single query does
+    not cost a whole batch.
+    """
+    rows = batch_size
+    while rows > devices and count <= (smaller := -(-rows // (4 * devices)) * devices) < rows:
+        rows = smaller
+    return rows
+
+
+def _some(queries: Iterable[Any]) -> Any:
+    """The queries as a list, where there are any; single ones pass, for `Clip` to refuse."""
+    if isinstance(queries, list | tuple) and not queries:
+        raise UserError("a batch of 0 queries; give at least one")
+    return queries
+
+
+def _devices(count: int, batch_size: int) -> list[jax.Device]:
+    there = jax.local_devices()
+    if count > len(there):
+        raise UserError(f"devices is {count}, but this machine has {len(there)}; 0 takes all")
+    devices = there[: count or len(there)]
+    if batch_size % len(devices):
+        raise UserError(
+            f"batch_size {batch_size} is not divisible by {len(devices)} devices; take "
+            f"{-(-batch_size // len(devices)) * len(devices)}, or another number of devices"
+        )
+    return devices
+
+
+def _check_gallery(rows: np.ndarray, clip: Clip) -> None:
+    check_embeddings(rows)
+    if rows.shape[1] != clip.config.projection_dim:
+        raise UserError(
+            f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
+            f"{clip.config.projection_dim} wide; embed the gallery with the same checkpoint"
+        )
+
+
+@jax.jit
+def _cosines(queries: jax.Array, gallery: jax.Array) -> jax.Array:
+    return jnp.matmul(queries, gallery.T, precision=jax.lax.Precision.HIGHEST)

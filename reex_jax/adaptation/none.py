@@ -1,0 +1,15 @@
+"""The unadapted model, to which every method is compared."""
+
+import jax.numpy as jnp
+
+from reex_jax.adaptation.objective import Batch, Loss, Objective, State
+
+
+def none() -> Objective:
+    """Never updates anything."""
+
+    def loss(batch: Batch, state: State) -> Loss:
+        del batch
+        return Loss(jnp.float32(0), state)
+
+    return Objective(loss, learns=False)
