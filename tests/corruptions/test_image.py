@@ -12,17 +12,30 @@ from reex_jax.errors import UserError
 REFERENCE = Path(__file__).parents[1] / "data/corruptions/reference.npz"
 SEVERITIES = range(1, 6)
 NOISES = {"gaussian_noise", "shot_noise"}
-COMPARED = sorted(set(IMAGE_CORRUPTIONS) - NOISES)
+ALONE = ("defocus_blur", "brightness", "contrast", "pixelate", "jpeg_compression")
+COMPARED = ALONE
 
 # SHA-256 over the five severities of `texture(48, 80)`, item "item", seed 0.
 SHA256 = {
     "gaussian_noise": "90cdd5df90951b444c37c775389f40d2397e01070b6d5a6f7b4965d1c1d134ef",
     "shot_noise": "6e32a8a2022534a3842fe57be4a022de7dd5d863f629e91310d37b7ab4e8377e",
+    "impulse_noise": "9f10a2984cfde54557df481edbfbd7f92d8b8e4ba3e73cccad4a4ba948521c68",
+    "speckle_noise": "230fb81f056d80329230274e75aa1d18ee0303cbc41bc6fcbbb8eb9314032a1a",
     "defocus_blur": "01793fe7a871f150526c9f2de634904cf1d0a6b9c9b679e06b7c88c7f2450af2",
+    "glass_blur": "6aaab12f3dee3b0b1fefce89bd1a820eac1ee19aa6bad86e999bb7b6813746ff",
+    "motion_blur": "f389a3911a39c5fc5a98fcb2e8c199d9c5b4b60cd4f6fa97870c4e42fd382521",
+    "zoom_blur": "894b1991bede220c43de7a7b4628cb29516906d99b97b846b7dc32602a49d256",
+    "snow": "1f636ad497b088f56318bee8dbac2cf12c60d102f5e221aae0726a0657bf9548",
+    "frost": "acb803a50db1df0a8e1231d2076ecf9c02676849967e9b9aa5a1023c7634f27e",
+    "fog": "a2746e786bcc180c897c29054a2f36281f24e5797dac8a31bf031096ecff3436",
     "brightness": "b93e1a4093b9055d7f197cbfc55bd606bf81c07a6bded6f564b8e7ee32eccb8c",
     "contrast": "39c4367ff86e12194d8abadbaad8a79ba691836358842a3a9c587386b9989ee1",
+    "elastic_transform": "a95e182015a3591eb5b9d428d0e6c4acf10a3a1cebf673927db5cc53a3acb2a3",
     "pixelate": "a27aa3f3e789cb54ff671aa39f3d2921edf556deee6221a58659c05eb8f4ebf2",
     "jpeg_compression": "40a66beed5fef5ff597225bb05f699b397824b0092daaaefacf644713c27ace7",
+    "gaussian_blur": "d8e9a8f9c1b076fc2836b28f90bc6d742de596f750fc0a9442a0706005e860ac",
+    "spatter": "48ab7f5e2925930f027d132e2692b2fe6c216dbedd83eac85a1e171bc8d4d989",
+    "saturate": "23c1a16dd73a9a98eef681e138f11792da7c16db0c625436ff8ff544aa0c2309",
 }
 
 
@@ -169,10 +182,16 @@ def test_severity_0_is_the_image_and_harm_grows(reference, kind):
     np.testing.assert_array_equal(corrupt(image, kind, 0), image)
     # Not every severity: halving may fit an image's edges better than a factor of 0.6.
     harm = [
-        np.mean((corrupt(image, kind, severity).astype(float) - image) ** 2)
+        np.mean(
+            [(corrupt(image, kind, severity, seed=s) - image.astype(float)) ** 2 for s in range(16)]
+        )
         for severity in (1, 3, 5)
     ]
-    assert 0 < harm[0] < harm[1] < harm[2]
+    assert harm[0] > 0
+    # ImageNet-C's glass blur is about as strong at 3 as at 5; saturate first takes colour out,
+    # and from severity 3 on adds it.
+    if kind not in ("glass_blur", "saturate"):
+        assert harm[0] < harm[1] < harm[2]
 
 
 def test_unknown_kind_names_the_nearest():
