@@ -16,8 +16,21 @@ from typing import Any
 import numpy as np
 
 from reex_jax.corruptions.image_blur import defocus_blur
-from reex_jax.corruptions.image_digital import contrast, jpeg_compression, pixelate
-from reex_jax.corruptions.image_noise import gaussian_noise, shot_noise
+from reex_jax.corruptions.image_digital import contrast, jpeg_compression, pixelate, saturate
+from reex_jax.corruptions.image_elastic import elastic_transform
+from reex_jax.corruptions.image_fog import fog
+from reex_jax.corruptions.image_frost import frost
+from reex_jax.corruptions.image_gaussian import gaussian_blur
+from reex_jax.corruptions.image_glass import glass_blur
+from reex_jax.corruptions.image_motion import motion_blur, zoom_blur
+from reex_jax.corruptions.image_noise import (
+    gaussian_noise,
+    impulse_noise,
+    shot_noise,
+    speckle_noise,
+)
+from reex_jax.corruptions.image_snow import snow
+from reex_jax.corruptions.image_spatter import spatter
 from reex_jax.corruptions.image_weather import brightness
 from reex_jax.corruptions.seeding import item_rng
 from reex_jax.corruptions.severity import check_severity
@@ -31,10 +44,12 @@ class ImageCorruption:
     Attributes:
         apply: a pure function (image uint8 [h, w, 3], constant, rng) -> uint8 [h, w, 3].
         constants: what `apply` is given at severity 1, 2 and so on.
+        held_out: for tuning only, never part of a reported benchmark.
     """
 
     apply: Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]
     constants: tuple[Any, ...]
+    held_out: bool = False
 
     @property
     def severities(self) -> int:
@@ -46,15 +61,59 @@ IMAGE_CORRUPTIONS: Mapping[str, ImageCorruption] = MappingProxyType(
     {
         "gaussian_noise": ImageCorruption(gaussian_noise, (0.08, 0.12, 0.18, 0.26, 0.38)),
         "shot_noise": ImageCorruption(shot_noise, (60, 25, 12, 5, 3)),
+        "impulse_noise": ImageCorruption(impulse_noise, (0.03, 0.06, 0.09, 0.17, 0.27)),
+        "speckle_noise": ImageCorruption(speckle_noise, (0.15, 0.2, 0.35, 0.45, 0.6)),
         "defocus_blur": ImageCorruption(
             defocus_blur, ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5))
         ),
+        "glass_blur": ImageCorruption(
+            glass_blur, ((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2))
+        ),
+        "motion_blur": ImageCorruption(
+            motion_blur, ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))
+        ),
+        "zoom_blur": ImageCorruption(
+            zoom_blur, ((12, 0.01), (16, 0.01), (11, 0.02), (13, 0.02), (11, 0.03))
+        ),
+        "snow": ImageCorruption(
+            snow,
+            (
+                (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
+                (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
+                (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+                (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+                (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+            ),
+        ),
+        "frost": ImageCorruption(
+            frost, ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+        ),
+        "fog": ImageCorruption(fog, ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))),
         "brightness": ImageCorruption(brightness, (0.1, 0.2, 0.3, 0.4, 0.5)),
         "contrast": ImageCorruption(contrast, (0.4, 0.3, 0.2, 0.1, 0.05)),
+        "elastic_transform": ImageCorruption(elastic_transform, (12.5, 16.25, 21.25, 25.0, 30.0)),
         "pixelate": ImageCorruption(pixelate, (0.6, 0.5, 0.4, 0.3, 0.25)),
         "jpeg_compression": ImageCorruption(jpeg_compression, (25, 18, 15, 10, 7)),
+        "gaussian_blur": ImageCorruption(gaussian_blur, (1, 2, 3, 4, 6), held_out=True),
+        "spatter": ImageCorruption(
+            spatter,
+            (
+                (0.65, 0.3, 4, 0.69, 0.6, False),
+                (0.65, 0.3, 3, 0.68, 0.6, False),
+                (0.65, 0.3, 2, 0.68, 0.5, False),
+                (0.65, 0.3, 1, 0.65, 1.5, True),
+                (0.67, 0.4, 1, 0.65, 1.5, True),
+            ),
+            held_out=True,
+        ),
+        "saturate": ImageCorruption(
+            saturate, ((3, 0), (1, 0), (20, 0), (50, 1), (200, 2)), held_out=True
+        ),
     }
 )
+
+IMAGE_BENCHMARK = tuple(name for name, kind in IMAGE_CORRUPTIONS.items() if not kind.held_out)
+"""The 16 kinds on which results are reported; the others are there for tuning."""
 
 
 def corrupt_image(

@@ -52,3 +52,25 @@ def jpeg_compression(image: np.ndarray, quality: int, rng: np.random.Generator) 
     Image.fromarray(image).save(buffer, "JPEG", quality=quality)
     with Image.open(buffer) as compressed:
         return np.array(compressed)
+
+
+def saturate(image: np.ndarray, change: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Changes the saturation in HSV space; hue and value stay. Grey counts as red, as there.
+
+    At a fixed hue and value all channels' distances from the largest are proportional to the
+    saturation, so the way to HSV and back is one factor. Counted in tenths, all of it is integer
+    arithmetic, hence exact.
+
+    Args:
+        image: uint8 [h, w, 3].
+        change: factor of the saturation and what is added to it then, both in tenths.
+        rng: not used.
+    """
+    factor, added = change
+    value = image.max(axis=2, keepdims=True).astype(np.int32)
+    depth = value - image
+    chroma = depth.max(axis=2, keepdims=True)
+    depth = np.where(chroma == 0, np.array([0, 1, 1]), depth)
+    wanted = np.minimum(factor * chroma + added * value, 10 * value)
+    chroma = 10 * np.maximum(chroma, 1)
+    return ((value * chroma - depth * wanted) // chroma).astype(np.uint8)

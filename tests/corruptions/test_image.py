@@ -1,35 +1,49 @@
 import hashlib
+import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import ndimage, stats
 
-from reex_jax.corruptions.image import IMAGE_CORRUPTIONS, corrupt_image
+from reex_jax.corruptions.image import IMAGE_BENCHMARK, IMAGE_CORRUPTIONS, corrupt_image
 from reex_jax.errors import UserError
 
-REFERENCE = Path(__file__).parents[1] / "data/corruptions/reference.npz"
 SEVERITIES = range(1, 6)
-NOISES = {"gaussian_noise", "shot_noise"}
-COMPARED = sorted(set(IMAGE_CORRUPTIONS) - NOISES)
+WITHOUT_CHANCE = {
+    "defocus_blur",
+    "zoom_blur",
+    "brightness",
+    "contrast",
+    "pixelate",
+    "jpeg_compression",
+    "gaussian_blur",
+    "saturate",
+}
 
 # SHA-256 over the five severities of `texture(48, 80)`, item "item", seed 0.
 SHA256 = {
     "gaussian_noise": "90cdd5df90951b444c37c775389f40d2397e01070b6d5a6f7b4965d1c1d134ef",
     "shot_noise": "6e32a8a2022534a3842fe57be4a022de7dd5d863f629e91310d37b7ab4e8377e",
+    "impulse_noise": "9f10a2984cfde54557df481edbfbd7f92d8b8e4ba3e73cccad4a4ba948521c68",
+    "speckle_noise": "230fb81f056d80329230274e75aa1d18ee0303cbc41bc6fcbbb8eb9314032a1a",
     "defocus_blur": "01793fe7a871f150526c9f2de634904cf1d0a6b9c9b679e06b7c88c7f2450af2",
+    "glass_blur": "6aaab12f3dee3b0b1fefce89bd1a820eac1ee19aa6bad86e999bb7b6813746ff",
+    "motion_blur": "f389a3911a39c5fc5a98fcb2e8c199d9c5b4b60cd4f6fa97870c4e42fd382521",
+    "zoom_blur": "894b1991bede220c43de7a7b4628cb29516906d99b97b846b7dc32602a49d256",
+    "snow": "1f636ad497b088f56318bee8dbac2cf12c60d102f5e221aae0726a0657bf9548",
+    "frost": "acb803a50db1df0a8e1231d2076ecf9c02676849967e9b9aa5a1023c7634f27e",
+    "fog": "a2746e786bcc180c897c29054a2f36281f24e5797dac8a31bf031096ecff3436",
     "brightness": "b93e1a4093b9055d7f197cbfc55bd606bf81c07a6bded6f564b8e7ee32eccb8c",
     "contrast": "39c4367ff86e12194d8abadbaad8a79ba691836358842a3a9c587386b9989ee1",
+    "elastic_transform": "a95e182015a3591eb5b9d428d0e6c4acf10a3a1cebf673927db5cc53a3acb2a3",
     "pixelate": "a27aa3f3e789cb54ff671aa39f3d2921edf556deee6221a58659c05eb8f4ebf2",
     "jpeg_compression": "40a66beed5fef5ff597225bb05f699b397824b0092daaaefacf644713c27ace7",
+    "gaussian_blur": "d8e9a8f9c1b076fc2836b28f90bc6d742de596f750fc0a9442a0706005e860ac",
+    "spatter": "48ab7f5e2925930f027d132e2692b2fe6c216dbedd83eac85a1e171bc8d4d989",
+    "saturate": "23c1a16dd73a9a98eef681e138f11792da7c16db0c625436ff8ff544aa0c2309",
 }
-
-
-@pytest.fixture(scope="module")
-def reference():
-    with np.load(REFERENCE) as steps:
-        return {name: np.cumsum(steps[name], axis=-2, dtype=np.uint8) for name in steps.files}
 
 
 def texture(height, width):
@@ -38,17 +52,29 @@ def texture(height, width):
     return ((y * 7 + x * 3 + channel * 50 + (y // 8 + x // 8) % 2 * 90) % 256).astype(np.uint8)
 
 
+def picture():
+    """Something to see: ramps, and a disc with a sharp edge."""
+    y, x = np.mgrid[:97, :131]
+    image = np.stack((255 * x // 130, 255 * y // 96, 128 + 0 * x), axis=2).astype(np.uint8)
+    image[(y - 48) ** 2 + (x - 43) ** 2 < 500] = (230, 40, 30)
+    return image
+
+
 def corrupt(image, kind, severity, item_id="item", seed=0):
     return corrupt_image(image, kind, severity, item_id=item_id, seed=seed)
 
 
-@pytest.mark.parametrize("severity", SEVERITIES)
-@pytest.mark.parametrize("kind", COMPARED)
-@pytest.mark.parametrize("size", ["square", "odd"])
-def test_kinds_without_chance_equal_imagecorruptions(reference, size, kind, severity):
-    ours = corrupt(reference[size], kind, severity)
-    theirs = reference[f"{size}/{kind}"][severity - 1]
-    assert np.abs(ours.astype(int) - theirs).max() <= 1
+def test_the_benchmark_is_the_16_kinds_in_their_order():
+    expected = (
+        *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
+        *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+        *("snow", "frost", "fog", "brightness"),
+        *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+    )
+    assert IMAGE_BENCHMARK == expected
+    held_out = {name for name, kind in IMAGE_CORRUPTIONS.items() if kind.held_out}
+    assert held_out == {"gaussian_blur", "spatter", "saturate"}
+    assert {kind.severities for kind in IMAGE_CORRUPTIONS.values()} == {5}
 
 
 @pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
@@ -57,68 +83,6 @@ def test_bytes_are_fixed(kind):
     for severity in SEVERITIES:
         digest.update(corrupt(texture(48, 80), kind, severity).tobytes())
     assert digest.hexdigest() == SHA256[kind]
-
-
-def moments(probabilities):
-    """Mean and variance of a grey level with the given probabilities of 0..255."""
-    levels = np.arange(256)
-    mean = np.sum(levels * probabilities)
-    return mean, np.sum((levels - mean) ** 2 * probabilities)
-
-
-def gaussian_levels(level, scale):
-    """Probability of each grey level after clipping and cutting off."""
-    edges = np.concatenate([[-np.inf], np.arange(1, 256) / 255.0, [np.inf]])
-    return np.diff(stats.norm.cdf(edges, level / 255.0, scale))
-
-
-def shot_levels(level, photons):
-    counts = np.arange(1000)
-    grey = np.minimum(counts / photons, 1.0) * 255.0
-    weights = stats.poisson.pmf(counts, level / 255.0 * photons)
-    return np.bincount(grey.astype(int), weights, minlength=256)
-
-
-@pytest.mark.parametrize("severity", SEVERITIES)
-@pytest.mark.parametrize("level", [20, 128, 240])
-@pytest.mark.parametrize(
-    ("kind", "levels"), [("gaussian_noise", gaussian_levels), ("shot_noise", shot_levels)]
-)
-def test_noise_has_the_mean_and_variance_of_its_distribution(kind, levels, level, severity):
-    noisy = corrupt(np.full((160, 160, 3), level, np.uint8), kind, severity).astype(float)
-    mean, variance = moments(levels(level, IMAGE_CORRUPTIONS[kind].constants[severity - 1]))
-    count = noisy.size
-    # Five standard errors; those of the variance from the sample's own fourth moment.
-    assert abs(noisy.mean() - mean) < 5 * np.sqrt(variance / count)
-    fourth = np.mean((noisy - mean) ** 4)
-    assert abs(noisy.var() - variance) < 5 * np.sqrt((fourth - variance**2) / count)
-
-
-@pytest.mark.parametrize("kind", sorted(NOISES))
-def test_noise_is_white(kind):
-    noise = corrupt(np.full((160, 160, 3), 128, np.uint8), kind, 1) - 128.0
-    noise -= noise.mean()
-    bound = 5 / np.sqrt(noise.size)
-    for axis in range(3):
-        neighbours = np.mean(noise * np.roll(noise, 1, axis)) / noise.var()
-        assert abs(neighbours) < bound
-
-
-def test_an_even_area_stays_even_under_blur():
-    for severity in (1, 2, 3):
-        image = np.full((20, 30, 3), (7, 100, 255), np.uint8)
-        np.testing.assert_array_equal(corrupt(image, "defocus_blur", severity), image)
-
-
-def test_blur_equals_a_direct_convolution():
-    radius, rim = IMAGE_CORRUPTIONS["defocus_blur"].constants[1]
-    y, x = np.mgrid[-8:9, -8:9]
-    disc = (x**2 + y**2 <= radius**2).astype(float)
-    disc = ndimage.gaussian_filter(disc / disc.sum(), rim, mode="mirror", radius=1)
-    image = texture(40, 50)
-    direct = ndimage.convolve(image.astype(float), disc[:, :, np.newaxis], mode="mirror")
-    blurred = corrupt(image, "defocus_blur", 2)
-    assert np.abs(blurred - (direct - 0.5)).max() < 0.51
 
 
 @pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
@@ -132,11 +96,45 @@ def test_order_and_threads_do_not_matter(kind):
             np.testing.assert_array_equal(output, forward[item_id])
 
 
-@pytest.mark.parametrize("kind", sorted(NOISES))
-def test_noise_depends_on_image_id_and_seed(kind):
-    image = texture(16, 16)
-    outputs = {corrupt(image, kind, 1, i, s).tobytes() for i in ("a", "b") for s in (0, 1)}
-    assert len(outputs) == 4
+def test_two_processes_in_other_orders_give_the_same_bytes():
+    names = [(kind, f"image-{number}") for kind in IMAGE_CORRUPTIONS for number in range(3)]
+    code = """
+import hashlib, json, random, sys
+import numpy as np
+from reex_jax.corruptions.image import corrupt_image
+names, salt = json.loads(sys.stdin.read())
+random.Random(salt).shuffle(names)
+image = np.arange(40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
+outputs = [corrupt_image(image, kind, 4, item_id=name, seed=7) for kind, name in names]
+digests = [hashlib.sha256(output).hexdigest() for output in outputs]
+print(json.dumps([[*name, digest] for name, digest in zip(names, digests)]))
+"""
+    image = np.arange(40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
+    expected = {
+        (kind, name): hashlib.sha256(corrupt(image, kind, 4, name, seed=7)).hexdigest()
+        for kind, name in names
+    }
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PYTHONHASHSEED": salt},
+        )
+        for salt in ("1", "2")
+    ]
+    for salt, worker in enumerate(workers):
+        answer, _ = worker.communicate(json.dumps([names, salt]), timeout=60)
+        found = {(kind, name): digest for kind, name, digest in json.loads(answer)}
+        assert found == expected
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+def test_what_depends_on_chance_depends_on_image_id_and_seed(kind):
+    image = texture(32, 32)
+    outputs = {corrupt(image, kind, 3, i, s).tobytes() for i in ("a", "b") for s in (0, 1)}
+    assert len(outputs) == (1 if kind in WITHOUT_CHANCE else 4)
 
 
 @pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
@@ -157,22 +155,28 @@ def test_input_and_global_random_state_are_left_alone(kind):
 
 
 @pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (300, 17)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2), (300, 17), (257, 513)])
 def test_any_size(kind, size):
-    for severity in (1, 5):
+    for severity in SEVERITIES:
         assert corrupt(texture(*size), kind, severity).shape == (*size, 3)
 
 
 @pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
-def test_severity_0_is_the_image_and_harm_grows(reference, kind):
-    image = reference["odd"]
+def test_severity_0_is_the_image_and_harm_grows(kind):
+    image = picture()
     np.testing.assert_array_equal(corrupt(image, kind, 0), image)
     # Not every severity: halving may fit an image's edges better than a factor of 0.6.
     harm = [
-        np.mean((corrupt(image, kind, severity).astype(float) - image) ** 2)
+        np.mean(
+            [(corrupt(image, kind, severity, seed=s) - image.astype(float)) ** 2 for s in range(16)]
+        )
         for severity in (1, 3, 5)
     ]
-    assert 0 < harm[0] < harm[1] < harm[2]
+    assert harm[0] > 0
+    # ImageNet-C's glass blur is about as strong at 3 as at 5; saturate first takes colour out,
+    # and from severity 3 on adds it.
+    if kind not in ("glass_blur", "saturate"):
+        assert harm[0] < harm[1] < harm[2]
 
 
 def test_unknown_kind_names_the_nearest():
