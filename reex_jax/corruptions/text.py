@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from reex_jax.corruptions import text_characters, text_words
+from reex_jax.corruptions import text_characters, text_held_out, text_words
 from reex_jax.corruptions.seeding import item_rng
 from reex_jax.corruptions.severity import check_severity
 from reex_jax.errors import UserError, unknown
@@ -36,16 +36,32 @@ class TextCorruption:
     severities: int
 
 
+CHARACTER_KINDS = ("ocr", "keyboard", "insert", "replace", "swap", "delete")
+WORD_KINDS = (
+    "synonym_replacement",
+    "word_insertion",
+    "word_swap",
+    "word_deletion",
+    "punctuation_insertion",
+)
+HELD_OUT_KINDS = ("vowel_drop", "wrong_autocorrection")
+"""For tuning only, a character and a word kind; severities as theirs. No benchmark has them."""
+
 TEXT_CORRUPTIONS: Mapping[str, TextCorruption] = MappingProxyType(
     {
+        "ocr": TextCorruption(text_characters.ocr, 7),
         "keyboard": TextCorruption(text_characters.keyboard, 7),
         "insert": TextCorruption(text_characters.insert, 7),
         "replace": TextCorruption(text_characters.replace, 7),
         "swap": TextCorruption(text_characters.swap, 7),
         "delete": TextCorruption(text_characters.delete, 7),
+        "synonym_replacement": TextCorruption(text_words.synonym_replacement, 5),
+        "word_insertion": TextCorruption(text_words.word_insertion, 5),
         "word_swap": TextCorruption(text_words.word_swap, 5),
         "word_deletion": TextCorruption(text_words.word_deletion, 5),
         "punctuation_insertion": TextCorruption(text_words.punctuation_insertion, 5),
+        "vowel_drop": TextCorruption(text_held_out.vowel_drop, 7),
+        "wrong_autocorrection": TextCorruption(text_held_out.wrong_autocorrection, 5),
     }
 )
 
