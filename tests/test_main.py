@@ -29,7 +29,7 @@ def test_a_run_prints_and_writes_its_table(tmp_path):
     table = (folder / "table.md").read_text("utf-8")
     assert table in done.stdout
     assert f"wrote {folder}" in done.stdout
-    for expected in ("| clean ", "| gaussian_noise 5 ", "| keyboard 5 ", "50 queries, gallery of"):
+    for expected in ("| clean ", "| gaussian_noise 5 ", "| ocr 5 ", "50 queries, gallery of"):
         assert expected in table
     assert "is illegal" not in done.stderr  # tensorboardX complains about names it does not like
 

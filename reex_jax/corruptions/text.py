@@ -17,9 +17,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from reex_jax.corruptions import text_characters, text_words
+from reex_jax.corruptions import text_characters, text_held_out, text_words
 from reex_jax.corruptions.seeding import item_rng
+from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
 from reex_jax.corruptions.severity import check_severity
+from reex_jax.corruptions.text_sentences import SentenceRewrites, how_to_make
 from reex_jax.errors import UserError, unknown
 
 
@@ -36,45 +38,87 @@ class TextCorruption:
     severities: int
 
 
+CHARACTER_KINDS = ("ocr", "keyboard", "insert", "replace", "swap", "delete")
+WORD_KINDS = (
+    "synonym_replacement",
+    "word_insertion",
+    "word_swap",
+    "word_deletion",
+    "punctuation_insertion",
+)
+TEXT_BENCHMARK = (*CHARACTER_KINDS, *WORD_KINDS, *SENTENCE_KINDS)
+"""What COCO-C and Flickr-C consist of: sixteen kinds."""
+
+HELD_OUT_KINDS = ("vowel_drop", "wrong_autocorrection")
+"""For tuning only, a character and a word kind; severities as theirs. No benchmark has them."""
+
 TEXT_CORRUPTIONS: Mapping[str, TextCorruption] = MappingProxyType(
     {
+        "ocr": TextCorruption(text_characters.ocr, 7),
         "keyboard": TextCorruption(text_characters.keyboard, 7),
         "insert": TextCorruption(text_characters.insert, 7),
         "replace": TextCorruption(text_characters.replace, 7),
         "swap": TextCorruption(text_characters.swap, 7),
         "delete": TextCorruption(text_characters.delete, 7),
+        "synonym_replacement": TextCorruption(text_words.synonym_replacement, 5),
+        "word_insertion": TextCorruption(text_words.word_insertion, 5),
         "word_swap": TextCorruption(text_words.word_swap, 5),
         "word_deletion": TextCorruption(text_words.word_deletion, 5),
         "punctuation_insertion": TextCorruption(text_words.punctuation_insertion, 5),
+        "vowel_drop": TextCorruption(text_held_out.vowel_drop, 7),
+        "wrong_autocorrection": TextCorruption(text_held_out.wrong_autocorrection, 5),
     }
 )
+"""The kinds that are made while the run goes on."""
+
+TEXT_SEVERITIES: Mapping[str, int] = MappingProxyType(
+    {name: kind.severities for name, kind in TEXT_CORRUPTIONS.items()}
+    | dict.fromkeys(SENTENCE_KINDS, 1)
+)
+"""Every kind that `corrupt_text` takes -> its highest severity."""
 
 
-def corrupt_text(caption: str, corruption: str, severity: int, *, item_id: str, seed: int) -> str:
+def corrupt_text(
+    caption: str,
+    corruption: str,
+    severity: int,
+    *,
+    item_id: str,
+    seed: int,
+    sentences: SentenceRewrites | None = None,
+) -> str:
     """Corrupts one caption; equal arguments always give equal text.
 
     Args:
         caption: a text with at least one character that is not white space.
-        corruption: a name in TEXT_CORRUPTIONS.
-        severity: 1 (weakest) to 7 for character kinds, to 5 for word kinds; 0 gives the caption
-            unchanged.
+        corruption: a name in TEXT_SEVERITIES.
+        severity: 1 (weakest) to 7 for character kinds, to 5 for word kinds, 1 for sentence kinds;
+            0 gives the caption unchanged.
         item_id: the caption's id.
-        seed: the run's seed.
+        seed: the run's seed; without effect on sentence kinds.
+        sentences: where sentence kinds look up their texts.
 
     Returns:
         The corrupted caption, never empty.
 
     Raises:
-        UserError: the name is unknown, the severity does not exist, or the caption is empty or no
-            string.
+        UserError: the name is unknown, the severity does not exist, the caption is empty or no
+            string, or `sentences` has no text of this kind for it.
     """
-    if corruption not in TEXT_CORRUPTIONS:
-        raise unknown("text corruption", corruption, TEXT_CORRUPTIONS)
-    kind = TEXT_CORRUPTIONS[corruption]
-    severity = check_severity(corruption, severity, kind.severities)
+    if corruption not in TEXT_SEVERITIES:
+        raise unknown("text corruption", corruption, TEXT_SEVERITIES)
+    severity = check_severity(corruption, severity, TEXT_SEVERITIES[corruption])
     if not isinstance(caption, str) or not caption.strip():
         raise UserError(
             f"caption {item_id!r} is {caption!r:.60}; corruptions need a text that is not empty"
         )
-    rng = item_rng(item_id, corruption, severity, seed)
-    return caption if severity == 0 else kind.apply(caption, severity, rng)
+    rng = item_rng(item_id, corruption, severity, seed)  # checks its arguments in any case
+    if severity == 0:
+        return caption
+    if corruption not in SENTENCE_KINDS:
+        return TEXT_CORRUPTIONS[corruption].apply(caption, severity, rng)
+    if sentences is None:
+        raise UserError(
+            f"{corruption} needs captions rewritten before the run; {how_to_make((corruption,))}"
+        )
+    return sentences.text(corruption, item_id, caption)

@@ -4,7 +4,12 @@ Only uniform numbers are drawn: of NumPy's distributions they are the least like
 between versions.
 """
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
+
+Option = TypeVar("Option")
 
 
 def share_of(available: int, tenths: float, rng: np.random.Generator) -> int:
@@ -22,4 +27,9 @@ def choose(available: int, count: int, rng: np.random.Generator) -> list[int]:
 
 def pick(options: str, rng: np.random.Generator) -> str:
     """One character of `options`, each as likely."""
+    return pick_one(options, rng)
+
+
+def pick_one(options: Sequence[Option], rng: np.random.Generator) -> Option:
+    """One of `options`, each as likely."""
     return options[int(rng.random() * len(options))]

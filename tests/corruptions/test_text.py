@@ -10,6 +10,7 @@ from reex_jax.corruptions.keyboard import KEY_NEIGHBOURS
 from reex_jax.corruptions.text import TEXT_CORRUPTIONS, corrupt_text
 from reex_jax.errors import UserError
 
+# Kinds that may touch any word of the captions below; the others have files of their own.
 CHARACTER_KINDS = ("keyboard", "insert", "replace", "swap", "delete")
 WORD_KINDS = ("word_swap", "word_deletion", "punctuation_insertion")
 EVERY = [(kind, s) for kind, value in TEXT_CORRUPTIONS.items() for s in range(value.severities + 1)]
@@ -25,6 +26,11 @@ SHA256 = {
     "word_swap": "debb2caea570ef0d2b56e08a7d376e8b3970f8e13b38670d248e902d6a0d64a5",
     "word_deletion": "70d85363990ffcee26df61f43ce00bd49bad97205cfb34e8f6b91c41181f3080",
     "punctuation_insertion": "2967fe059fb7e731cb69d154ed91f7c80da9d889a11b990be7e133b954724ae5",
+    "ocr": "8056f3b76f207b00f429f473ff6f965f31f05096d5a895b19fb3fd8d506259bd",
+    "synonym_replacement": "7acb4a928d9639be5b224a347a600331d2cddc718993ed2ceaeea3525a5d89c9",
+    "word_insertion": "12708f26a1755766aa1e4794992ff31021d909038cfce53ff744eb16d6227f2b",
+    "vowel_drop": "07b6e9ecb5d02a5a8a141a65bf1c70d12cf86c6d9ba1f4854c5c8513e29a3b8f",
+    "wrong_autocorrection": "1ed4d753d237fa743f9ae2cf0541ac0615c6a854be12ceea2525dffd36505f3e",
 }
 
 
@@ -61,8 +67,9 @@ def expected_share(available, severity):
 
 def test_all_kinds_and_severities_are_there():
     assert {kind: value.severities for kind, value in TEXT_CORRUPTIONS.items()} == {
-        **dict.fromkeys(CHARACTER_KINDS, 7),
-        **dict.fromkeys(WORD_KINDS, 5),
+        **dict.fromkeys(("ocr", *CHARACTER_KINDS, "vowel_drop"), 7),
+        **dict.fromkeys(("synonym_replacement", "word_insertion", *WORD_KINDS), 5),
+        "wrong_autocorrection": 5,
     }
 
 
