@@ -28,7 +28,19 @@ def run_command(work: Callable[[], None], check: Callable[[Sequence[str]], None]
 
     _without_traceback(lambda: check(sys.argv))
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    """Parses as absl does, and says in one line what a configuration file refuses."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        root: BaseException = error
+        while root.__context__ is not None:
+            root = root.__context__
+        reason = root if isinstance(root, UserError) else error
+        sys.exit(f"error: {reason}")
 
 
 def _without_traceback(work: Callable[[], None]) -> None:

@@ -21,6 +21,7 @@ from reex_jax.checks import (
 from reex_jax.clip.api import PRECISIONS
 from reex_jax.corruptions.image import IMAGE_CORRUPTIONS
 from reex_jax.corruptions.text import TEXT_CORRUPTIONS
+from reex_jax.datasets.released import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.datasets.retrieval_set import DIRECTIONS
 from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
 from reex_jax.errors import UserError
@@ -80,8 +81,8 @@ _CHECKS: dict[str, Check] = {
     "directions": some_of(DIRECTIONS, empty=False),
     "corruptions.clean": flag,
     "corruptions.image": some_of(IMAGE_CORRUPTIONS, empty=True),
-    "corruptions.text": some_of(TEXT_CORRUPTIONS, empty=True),
-    "corruptions.severities": integers(1, 7),
+    "corruptions.text": some_of(dict.fromkeys((*TEXT_CORRUPTIONS, *CAPTION_FOLDERS)), empty=True),
+    "corruptions.severities": integers(1, HIGHEST_SEVERITY),
     "seeds": integers(0),
     "batch_size": integer(1, 65536),
     "results": filled,
@@ -115,10 +116,8 @@ def check_config(config: ConfigDict) -> None:
 
 
 def _check_together(config: ConfigDict) -> None:
-    highest = {name: kind.severities for name, kind in IMAGE_CORRUPTIONS.items()}
-    highest |= {name: kind.severities for name, kind in TEXT_CORRUPTIONS.items()}
     for name in (*config.corruptions.image, *config.corruptions.text):
-        high = highest[name]
+        high = _highest_severity(config, name)
         too_high = [s for s in config.corruptions.severities if s > high]
         if too_high:
             raise UserError(
@@ -135,3 +134,16 @@ def _check_together(config: ConfigDict) -> None:
             raise UserError(
                 f"{direction} has no stream: corruptions.clean is False and it has no corruption"
             )
+
+
+def _highest_severity(config: ConfigDict, name: str) -> int:
+    if name in IMAGE_CORRUPTIONS:
+        return IMAGE_CORRUPTIONS[name].severities
+    if config.data.released_captions and name in CAPTION_FOLDERS:
+        return HIGHEST_SEVERITY  # the files that are missing are named when they are opened
+    if name not in TEXT_CORRUPTIONS:
+        raise UserError(
+            f"corruptions.text has {name!r}, which is read from published files; set "
+            "data.released_captions to their folder, or leave it out"
+        )
+    return TEXT_CORRUPTIONS[name].severities

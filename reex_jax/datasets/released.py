@@ -44,6 +44,9 @@ CAPTION_FOLDERS: Mapping[str, str] = MappingProxyType(
 )
 """Our name of a text corruption -> its published folder, in which each severity has a folder."""
 
+HIGHEST_SEVERITY = 7
+"""Of any published corruption; characters have 1 to 7, words 6 and 7, sentences 1, images to 5."""
+
 Kind = tuple[str, int]
 """A corruption and its severity."""
 
