@@ -54,7 +54,7 @@ def test_coco_c_runs_on_a_tiny_coco(tiny_coco, tmp_path):
     # The model knows scenes: chance would find 5 % of the images.
     assert [row["recall@1"] > 40 for row in clean(rows)] == [True, True]
     for undamaged, damaged in (rows[:2], rows[2:]):
-        assert damaged["recall@1"] < undamaged["recall@1"]
+        assert damaged["mAP"] < undamaged["mAP"]  # recall is coarse on so few
     again = experiment("coco_c", tiny_coco, tmp_path / "again")
     again.data.captions_file = "coco_karpathy_test.json"
     _, rows_of_list = run_benchmark(again)
