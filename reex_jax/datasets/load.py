@@ -6,7 +6,7 @@ from reex_jax.datasets.folder import load_folder
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.datasets.scenes import load_scenes
-from reex_jax.datasets.settings import FOLDER, KARPATHY
+from reex_jax.datasets.settings import FOLDER, KARPATHY, TFDS
 
 
 def load_data(data: ConfigDict) -> RetrievalSet:
@@ -29,4 +29,9 @@ def load_data(data: ConfigDict) -> RetrievalSet:
             max_images=data.max_images,
             on_error=data.on_error,
         )
+    if data.name == TFDS:
+        # Imported here, because TensorFlow Datasets takes half a second, and few need it.
+        from reex_jax.datasets.tfds_reader import load_tfds
+
+        return load_tfds(data.root, split=data.split, max_images=data.max_images)
     return load_scenes(data.num_images, split=data.split, seed=data.seed)
