@@ -1,26 +1,15 @@
-"""Where queries come from: our own corruptions, or the files of published ones.
+"""Where queries come from: our own corruptions, or the files of published ones."""
 
-A query is a function of (direction, corruption, severity, seed, position) and of nothing else, so
-it may be made in any order, in any thread, and again after an interruption.
-"""
-
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
-import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image
 
-from reex_jax.corruptions.image import corrupt_image
-from reex_jax.corruptions.text import corrupt_text
+from reex_jax.benchmark.cached_queries import CachedQueries
+from reex_jax.benchmark.own_queries import Query, QuerySource, own_query
 from reex_jax.datasets.released import ReleasedCorruptions, open_released
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
 from reex_jax.reporting.run_folder import CLEAN
-
-Query = Image.Image | str
-QuerySource = Callable[[str, str, int, int, int], Query]
-"""(direction, corruption, severity, seed, position in the data set) -> a PIL image for
-image_to_text, a string for text_to_image. Safe to call from several threads."""
 
 
 def query_source(
@@ -37,33 +26,20 @@ def query_source(
     Raises:
         UserError: a published folder, file or item is missing.
     """
+    own: QuerySource = partial(own_query, data)
+    if settings.cache:
+        own = CachedQueries(data, settings.cache, settings.workers)
     images, captions = settings.released_images, settings.released_captions
     if not images and not captions:
-        return partial(own_query, data)
+        return own
     released = open_released(
         data, wanted, preset=settings.preset, images_root=images, captions_root=captions
     )
-    return partial(_released_query, data, released, bool(images), bool(captions))
-
-
-def own_query(
-    data: RetrievalSet, direction: str, corruption: str, severity: int, seed: int, position: int
-) -> Query:
-    """A query under one of our own corruptions, or a clean one."""
-    if direction != IMAGE_TO_TEXT:
-        caption, identity = data.captions[position], data.caption_ids[position]
-        if corruption == CLEAN:
-            return caption
-        return corrupt_text(caption, corruption, severity, item_id=identity, seed=seed)
-    image = data.images[position]
-    if corruption == CLEAN:
-        return image
-    array = np.asarray(image.convert("RGB"))
-    identity = data.image_ids[position]
-    return Image.fromarray(corrupt_image(array, corruption, severity, item_id=identity, seed=seed))
+    return partial(_released_query, own, data, released, bool(images), bool(captions))
 
 
 def _released_query(
+    own: QuerySource,
     data: RetrievalSet,
     released: ReleasedCorruptions,
     images: bool,
@@ -79,4 +55,4 @@ def _released_query(
         return released.image(corruption, severity, data.image_ids[position])
     if corruption != CLEAN and captions and direction != IMAGE_TO_TEXT:
         return released.caption(corruption, severity, data.caption_ids[position])
-    return own_query(data, direction, corruption, severity, seed, position)
+    return own(direction, corruption, severity, seed, position)

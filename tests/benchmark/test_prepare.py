@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from reex_jax.benchmark.own_queries import own_query
 from reex_jax.benchmark.pipeline import prepared_batches
 from reex_jax.benchmark.prepare import query_preparation
-from reex_jax.benchmark.queries import own_query
 from reex_jax.clip.api import load_clip
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
