@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from reex_jax.benchmark.run import run_benchmark
+from reex_jax.datasets.karpathy import load_karpathy
+from reex_jax.datasets.tfds_builder import write_tfds
 from reex_jax.errors import UserError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -27,12 +29,13 @@ def experiment(name, root, results, sweeps=""):
     return config
 
 
+def numbers(rows):
+    """Rows without what differs from run to run."""
+    return [{key: value for key, value in row.items() if key not in TIMINGS} for row in rows]
+
+
 def clean(rows):
-    return [
-        {key: value for key, value in row.items() if key not in TIMINGS}
-        for row in rows
-        if row["corruption"] == "clean"
-    ]
+    return [row for row in numbers(rows) if row["corruption"] == "clean"]
 
 
 def test_coco_c_runs_on_a_tiny_coco(tiny_coco, tmp_path):
@@ -71,6 +74,17 @@ def test_the_folder_loader_gets_the_same_clean_numbers(tiny_coco, karpathy_scrip
     config.data.captions_file = "coco_karpathy_test.json"
     _, rows = run_benchmark(config)
     assert clean(rows) == clean(expected)
+
+
+def test_a_prepared_set_gets_the_same_numbers(tiny_coco, tmp_path):
+    """Corrupted queries too, because ids and order are kept."""
+    write_tfds(load_karpathy(tiny_coco, preset="coco"), tmp_path, name="coco", split="test")
+    config = experiment("coco_c", tiny_coco, tmp_path / "files")
+    _, expected = run_benchmark(config)
+    config = experiment("coco_c", tmp_path / "coco", tmp_path / "prepared")
+    config.data.name = "tfds"
+    _, rows = run_benchmark(config)
+    assert len(rows) == 4 and numbers(rows) == numbers(expected)
 
 
 def test_flickr_c_runs_on_a_tiny_flickr(karpathy_script, tmp_path):
