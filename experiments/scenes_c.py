@@ -20,14 +20,21 @@ def get_config() -> ConfigDict:
             "precision": "auto",
             "data": {
                 "name": "scenes",
+                # These five belong to data sets of files; see docs/datasets.md.
                 "root": "",
+                "preset": "",
                 "captions_file": "",
-                # split, seed and num_images choose scenes; a folder is used whole.
+                "images": "",
+                "max_images": 0,
                 "split": "test",
                 "seed": 0,
                 "num_images": 1000,
+                "released_images": "",
+                "released_captions": "",
                 "preprocessing": "clip",
                 "on_error": "raise",
+                "workers": 2,
+                "cache": "",
             },
             "directions": ("image_to_text", "text_to_image"),
             "corruptions": {

@@ -18,13 +18,12 @@ from reex_jax.checks import (
     some_of,
     text,
 )
-from reex_jax.clip.choices import MODES, PRECISIONS
+from reex_jax.clip.choices import PRECISIONS
 from reex_jax.corruptions.image import IMAGE_CORRUPTIONS
 from reex_jax.corruptions.text import TEXT_CORRUPTIONS
-from reex_jax.datasets.load import DATA_SETS
+from reex_jax.datasets.released import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.datasets.retrieval_set import DIRECTIONS
-from reex_jax.datasets.scenes import SPLITS
-from reex_jax.datasets.skipped import ON_ERROR
+from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
 from reex_jax.errors import UserError
 
 METHODS = ("none",)
@@ -39,17 +38,7 @@ def default_config() -> ConfigDict:
             "checkpoint": "bundled",
             "revision": "",
             "precision": "auto",
-            "data": {
-                "name": "scenes",
-                "root": "",
-                "captions_file": "",
-                # split, seed and num_images choose scenes; a folder is used whole.
-                "split": "test",
-                "seed": 0,
-                "num_images": 1000,
-                "preprocessing": "clip",
-                "on_error": "raise",
-            },
+            "data": data_defaults(),
             "directions": DIRECTIONS,
             "corruptions": {"clean": True, "image": (), "text": (), "severities": (5,)},
             "seeds": (0,),
@@ -65,10 +54,10 @@ def default_config() -> ConfigDict:
 def shrink(config: ConfigDict) -> ConfigDict:
     """A copy that a laptop runs in seconds: 50 images, one corruption a modality, one seed.
 
-    `severities` keeps its first value too; a user's own folder is not cut.
+    `severities` keeps its first value too.
     """
     small = ConfigDict(config.to_dict())
-    small.data.num_images = min(50, config.data.num_images)
+    small.data = shrink_data(config.data)
     small.corruptions.image = tuple(config.corruptions.image)[:1]
     small.corruptions.text = tuple(config.corruptions.text)[:1]
     small.corruptions.severities = tuple(config.corruptions.severities)[:1]
@@ -88,19 +77,12 @@ _CHECKS: dict[str, Check] = {
     "checkpoint": filled,
     "revision": text,
     "precision": one_of(PRECISIONS),
-    "data.name": one_of(DATA_SETS),
-    "data.root": text,
-    "data.captions_file": text,
-    "data.split": one_of(SPLITS),
-    "data.seed": integer(0),
-    "data.num_images": integer(1),
-    "data.preprocessing": one_of(MODES),
-    "data.on_error": one_of(ON_ERROR),
+    **DATA_CHECKS,
     "directions": some_of(DIRECTIONS, empty=False),
     "corruptions.clean": flag,
     "corruptions.image": some_of(IMAGE_CORRUPTIONS, empty=True),
-    "corruptions.text": some_of(TEXT_CORRUPTIONS, empty=True),
-    "corruptions.severities": integers(1, 7),
+    "corruptions.text": some_of(dict.fromkeys((*TEXT_CORRUPTIONS, *CAPTION_FOLDERS)), empty=True),
+    "corruptions.severities": integers(1, HIGHEST_SEVERITY),
     "seeds": integers(0),
     "batch_size": integer(1, 65536),
     "results": filled,
@@ -134,24 +116,15 @@ def check_config(config: ConfigDict) -> None:
 
 
 def _check_together(config: ConfigDict) -> None:
-    highest = {name: kind.severities for name, kind in IMAGE_CORRUPTIONS.items()}
-    highest |= {name: kind.severities for name, kind in TEXT_CORRUPTIONS.items()}
     for name in (*config.corruptions.image, *config.corruptions.text):
-        high = highest[name]
+        high = _highest_severity(config, name)
         too_high = [s for s in config.corruptions.severities if s > high]
         if too_high:
             raise UserError(
                 f"corruptions.severities has {too_high[0]}, but {name} ends at severity {high}; "
                 "run it in an experiment of its own"
             )
-    if config.data.name == "folder" and not config.data.root:
-        raise UserError("data.name is 'folder', so data.root must name the folder")
-    for key in ("root", "captions_file"):
-        if config.data.name != "folder" and config.data[key]:
-            raise UserError(
-                f"data.{key} is {config.data[key]!r}, but data.name is {config.data.name!r}, which "
-                "reads no files; set data.name to 'folder'"
-            )
+    check_data(config.data)
     by_direction = {
         "image_to_text": config.corruptions.image,
         "text_to_image": config.corruptions.text,
@@ -161,3 +134,16 @@ def _check_together(config: ConfigDict) -> None:
             raise UserError(
                 f"{direction} has no stream: corruptions.clean is False and it has no corruption"
             )
+
+
+def _highest_severity(config: ConfigDict, name: str) -> int:
+    if name in IMAGE_CORRUPTIONS:
+        return IMAGE_CORRUPTIONS[name].severities
+    if config.data.released_captions and name in CAPTION_FOLDERS:
+        return HIGHEST_SEVERITY  # the files that are missing are named when they are opened
+    if name not in TEXT_CORRUPTIONS:
+        raise UserError(
+            f"corruptions.text has {name!r}, which is read from published files; set "
+            "data.released_captions to their folder, or leave it out"
+        )
+    return TEXT_CORRUPTIONS[name].severities

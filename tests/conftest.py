@@ -3,7 +3,9 @@
 Eight fake CPU devices let sharded code run on a laptop; the flag must be set before JAX starts.
 """
 
+import importlib.util
 import os
+from pathlib import Path
 
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
@@ -11,6 +13,27 @@ os.environ["XLA_FLAGS"] = (
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import pytest
 
 # An accidental [n] + [n, 1] gives a wrong matrix instead of an error; refuse it everywhere.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def _script(name: str):
+    path = Path(__file__).parent / "data" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def karpathy_script():
+    """The module that writes tiny data sets in the layouts of COCO and Flickr30K."""
+    return _script("make_karpathy")
+
+
+@pytest.fixture(scope="session")
+def tiny_coco(karpathy_script, tmp_path_factory):
+    """A tiny COCO: 20 test images of odd sizes. Tests leave the folder as it is."""
+    return karpathy_script.make_karpathy(tmp_path_factory.mktemp("coco"), "coco")

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from absl import flags
@@ -13,11 +14,15 @@ from reex_jax.errors import UserError
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
-def load(name: str) -> ConfigDict:
+def load_module(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config()
+    return module
+
+
+def load(name: str) -> ConfigDict:
+    return load_module(name).get_config()
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,38 @@ def test_shipped_benchmarks_are_valid_and_small_ones_too(name):
     check_config(small)
     assert small.data.num_images <= 50 and len(small.seeds) == 1
     assert config.data.num_images == 1000  # the original is left alone
+
+
+@pytest.mark.parametrize("name", ["coco_c", "flickr_c"])
+def test_every_sweep_is_valid_alone_and_with_seeds(name):
+    module = load_module(name)
+    assert len(module.SWEEPS) == 8
+    plain = module.get_config()
+    for sweep in module.SWEEPS:
+        for names in (sweep, f"{sweep},seeds"):
+            config = module.get_config(names)
+            check_config(config)
+            assert config.to_dict() != plain.to_dict()
+            assert config.seeds == ((0, 1, 2) if "seeds" in names else (0,))
+            check_config(shrink(config))
+    with pytest.raises(UserError, match="unknown sweep 'sevrities'; did you mean 'severities'"):
+        module.get_config("seeds,sevrities")
+
+
+def test_published_kinds_need_their_files():
+    config = default_config()
+    config.corruptions.text = ("formal",)
+    with pytest.raises(UserError, match=r"has 'formal', which is read from published.*set data\."):
+        check_config(config)
+    config.data.update({"name": "karpathy", "root": "/data", "preset": "coco"})
+    config.data.released_captions = "/captions"
+    config.corruptions.severities = (7,)
+    check_config(config)  # word kinds were published at 6 and 7, our own end at 5
+    config.corruptions.text = ("word_swap",)
+    check_config(config)
+    config.data.released_captions = ""
+    with pytest.raises(UserError, match="has 7, but word_swap ends at severity 5"):
+        check_config(config)
 
 
 def test_defaults_are_valid():

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def run_main(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "reex_jax.main", "--config=experiments/scenes_c.py"]
+def run_main(*arguments: str, experiment: str = "scenes_c.py") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "reex_jax.main", f"--config=experiments/{experiment}"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     return subprocess.run(
         [*command, *arguments],
@@ -48,3 +48,13 @@ def test_an_unknown_key_is_named():
     assert done.returncode == 1
     assert "error: unknown config key 'foo'" in done.stderr and "batch_size" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_sweep_is_one_line():
+    done = run_main(experiment="coco_c.py:seed")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: unknown sweep 'seed'; did you mean 'seeds'? allowed: ")
+    assert done.stderr.count("\n") == 1
+    done = run_main("--config.batch_size=many")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: flag --config.batch_size=many: invalid literal")

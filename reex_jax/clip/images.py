@@ -1,5 +1,6 @@
 """Image files, opened so that every fault is one clear error."""
 
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -28,8 +29,21 @@ def open_image(path: str | Path) -> Image.Image:
     """
     path = Path(path)
     _check_file(path)
+    return _decoded(path, path)
+
+
+def decode_image(content: bytes, name: str) -> Image.Image:
+    """The image in the bytes of a file, as `open_image` gives it; `name` is for messages.
+
+    Raises:
+        UserError: as `open_image`.
+    """
+    return _decoded(BytesIO(content), name)
+
+
+def _decoded(source: Path | BytesIO, path: Path | str) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             _check_size(path, image.size)
             image.load()
             return image
@@ -56,7 +70,7 @@ def _check_file(path: Path) -> None:
         raise UserError(f"{path}: the file is empty (0 bytes); fetch it anew or remove it")
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
+def _check_size(path: Path | str, size: tuple[int, int]) -> None:
     width, height = size
     limit = Image.MAX_IMAGE_PIXELS
     # Pillow itself only warns between one and two times its limit.
@@ -69,7 +83,7 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
         )
 
 
-def _too_large(path: Path, reason: str) -> UserError:
+def _too_large(path: Path | str, reason: str) -> UserError:
     return UserError(
         f"{path}: {reason}; make the image smaller, or, if you trust the file, "
         "raise PIL.Image.MAX_IMAGE_PIXELS"

@@ -125,11 +125,13 @@ def preprocess_image(image: Image.Image, preprocessing: Preprocessing) -> np.nda
     else:
         resized = _resize_short_side(image, preprocessing.short_side or size)
         rgb = _to_rgb(_centre_crop(resized, size))
-    # Each step in float32, in torchvision's order: the same rounding.
-    pixels = np.asarray(rgb, np.float32) / np.float32(255)
-    mean = np.asarray(preprocessing.mean, np.float32)
-    std = np.asarray(preprocessing.std, np.float32)
-    return (pixels - mean) / std
+    # Each step in float32, in torchvision's order: the same rounding. In place and by whole rows,
+    # because NumPy is slow along an axis of three.
+    pixels = np.asarray(rgb, np.float32).reshape(size, size * 3)
+    pixels /= np.float32(255)
+    pixels -= np.tile(np.asarray(preprocessing.mean, np.float32), size)
+    pixels /= np.tile(np.asarray(preprocessing.std, np.float32), size)
+    return pixels.reshape(size, size, 3)
 
 
 def preprocess_numbered(

@@ -62,7 +62,7 @@ def read_captions(path: Path) -> tuple[list[CaptionRow], list[Skipped]]:
             for position, caption in enumerate(captions, 1):
                 number = numbers.setdefault(image, 0)
                 numbers[image] += 1
-                fault = _caption_fault(caption)
+                fault = caption_fault(caption)
                 if fault is None:
                     rows.append(CaptionRow(image, number, caption))
                 else:
@@ -88,11 +88,17 @@ def _check_record(record: object) -> tuple[str, list]:
     captions = captions if isinstance(captions, list) else [captions]
     if not captions:
         raise UserError("the list of captions is empty")
-    return _inside(record["image"]), captions
+    return path_inside(record["image"]), captions
 
 
-def _inside(image: object) -> str:
-    """The path of an image, normalised; symbolic links are the user's own and are followed."""
+def path_inside(image: object) -> str:
+    """The path of an image in the data folder, normalised.
+
+    Symbolic links are the user's own and are followed.
+
+    Raises:
+        UserError: not a path, or one that leads out of the folder.
+    """
     if not isinstance(image, str) or not image.strip() or "\0" in image or not _encodes(image):
         raise UserError(f"image {image!r:.60} is no path")
     normal = posixpath.normpath(image)
@@ -104,7 +110,8 @@ def _inside(image: object) -> str:
     return normal
 
 
-def _caption_fault(caption: object) -> str | None:
+def caption_fault(caption: object) -> str | None:
+    """What is wrong with a caption; None if it can be used."""
     if not isinstance(caption, str):
         return f"the caption is no text but {caption!r:.60}"
     if not _encodes(caption):

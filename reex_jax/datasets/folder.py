@@ -26,7 +26,11 @@ class LoadedFolder:
 
 
 def load_folder(
-    root: str | Path, captions_file: str | Path | None = None, on_error: str = "raise"
+    root: str | Path,
+    captions_file: str | Path | None = None,
+    on_error: str = "raise",
+    *,
+    max_images: int = 0,
 ) -> LoadedFolder:
     """Reads a folder of images with captions; every image is decoded once to check it.
 
@@ -40,6 +44,7 @@ def load_folder(
             By default the one of captions.jsonl, captions.json, captions.csv that exists.
         on_error: "raise" refuses the folder for any faulty row or image; "skip" leaves these out
             and logs a warning (in a config: `data.on_error`).
+        max_images: only the first so many images that the captions name; 0 for all.
 
     Raises:
         UserError: no such folder or captions file, a faulty item, or nothing is left.
@@ -52,6 +57,9 @@ def load_folder(
     rows, skipped = read_captions(file)
     refuse_faults(str(file), skipped, on_error)
     paths = {row.image: root / row.image for row in rows}
+    if max_images:
+        paths = dict(list(paths.items())[:max_images])
+        rows = [row for row in rows if row.image in paths]
     broken = check_images(paths)
     refuse_faults(str(root), broken, on_error)
     skipped += broken

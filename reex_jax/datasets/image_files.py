@@ -1,6 +1,8 @@
 """Images in files, read when they are asked for."""
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,22 +37,28 @@ class ImageFiles:
 def check_images(paths: Mapping[str, Path]) -> list[Skipped]:
     """Decodes every image in full, so that none fails in the middle of a run.
 
+    Threads share the work: Pillow lets go of Python's lock while it decodes.
+
     Args:
         paths: image id -> file.
 
     Returns:
         The images that cannot be used, in the order given.
     """
-    faults = []
-    bar = tqdm(
-        paths.items(),
-        desc="checking images",
-        unit="image",
-        disable=len(paths) <= _PROGRESS_FROM,
-    )
-    for image_id, path in bar:
-        try:
-            open_image(path)
-        except (UserError, OSError) as error:  # OSError: a path too long, a folder not readable
-            faults.append(Skipped(image_id, str(error)))
-    return faults
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        bar = tqdm(
+            zip(paths, threads.map(_image_fault, paths.values()), strict=True),
+            desc="checking images",
+            unit="image",
+            total=len(paths),
+            disable=len(paths) <= _PROGRESS_FROM,
+        )
+        return [Skipped(image_id, fault) for image_id, fault in bar if fault is not None]
+
+
+def _image_fault(path: Path) -> str | None:
+    try:
+        open_image(path)
+    except (UserError, OSError) as error:  # OSError: a path too long, a folder not readable
+        return str(error)
+    return None

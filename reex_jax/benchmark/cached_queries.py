@@ -1,0 +1,74 @@
+"""Queries under our own corruptions, with corrupted images kept on disk."""
+
+import hashlib
+import importlib.metadata
+import logging
+import threading
+from functools import partial
+from importlib import resources
+
+from PIL import Image
+
+from reex_jax.benchmark.own_queries import Query, corrupted_array, own_query
+from reex_jax.datasets.corrupted_cache import CachedImages, fingerprint, open_cache
+from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
+from reex_jax.reporting.run_folder import CLEAN
+
+_LIBRARIES = ("numpy", "scipy", "pillow")
+_log = logging.getLogger(__name__)
+
+
+class CachedQueries:
+    """`own_query` with corrupted images kept on disk.
+
+    The first query of a corruption, severity and seed opens its file, or makes all its images;
+    other threads wait for that. A damaged record is made anew for this run, and its file is
+    removed, so that the next run writes it again.
+    """
+
+    def __init__(self, data: RetrievalSet, folder: str, workers: int) -> None:
+        """`folder` holds the files; `workers` threads make images that are not there yet."""
+        self._data = data
+        self._folder = folder
+        self._workers = workers
+        self._identity = {"data": fingerprint(data), "code": corruption_version()}
+        self._opened: dict[tuple[str, int, int], CachedImages | None] = {}
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, direction: str, corruption: str, severity: int, seed: int, position: int
+    ) -> Query:
+        """See `QuerySource`."""
+        if direction == IMAGE_TO_TEXT and corruption != CLEAN:
+            images = self._images(corruption, severity, seed)
+            if images is not None:
+                try:
+                    return Image.fromarray(images[position])
+                except ValueError as error:
+                    _log.warning("%s; made anew", error)
+                    images.path.unlink(missing_ok=True)
+        return own_query(self._data, direction, corruption, severity, seed, position)
+
+    def _images(self, corruption: str, severity: int, seed: int) -> CachedImages | None:
+        kind = (corruption, severity, seed)
+        with self._lock:
+            if kind not in self._opened:
+                self._opened[kind] = open_cache(
+                    self._folder,
+                    self._identity | {"corruption": corruption, "severity": severity, "seed": seed},
+                    len(self._data.image_ids),
+                    partial(corrupted_array, self._data, corruption, severity, seed),
+                    workers=self._workers,
+                )
+            return self._opened[kind]
+
+
+def corruption_version() -> str:
+    """Changes with our code of corruptions, and with the libraries that compute them."""
+    digest = hashlib.sha256()
+    for library in _LIBRARIES:
+        digest.update(f"{library} {importlib.metadata.version(library)}\n".encode())
+    for file in sorted(resources.files("reex_jax.corruptions").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".py"):
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()

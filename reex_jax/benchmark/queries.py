@@ -1,0 +1,58 @@
+"""Where queries come from: our own corruptions, or the files of published ones."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from ml_collections import ConfigDict
+
+from reex_jax.benchmark.cached_queries import CachedQueries
+from reex_jax.benchmark.own_queries import Query, QuerySource, own_query
+from reex_jax.datasets.released import ReleasedCorruptions, open_released
+from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
+from reex_jax.reporting.run_folder import CLEAN
+
+
+def query_source(
+    settings: ConfigDict, data: RetrievalSet, wanted: Iterable[tuple[str, str, int]]
+) -> QuerySource:
+    """The queries of a run; published files are checked now, before any work.
+
+    Args:
+        settings: `config.data`, already checked.
+        data: the clean set.
+        wanted: (direction, corruption, severity) of every stream of the run; clean ones may be
+            among them.
+
+    Raises:
+        UserError: a published folder, file or item is missing.
+    """
+    own: QuerySource = partial(own_query, data)
+    if settings.cache:
+        own = CachedQueries(data, settings.cache, settings.workers)
+    images, captions = settings.released_images, settings.released_captions
+    if not images and not captions:
+        return own
+    released = open_released(
+        data, wanted, preset=settings.preset, images_root=images, captions_root=captions
+    )
+    return partial(_released_query, own, data, released, bool(images), bool(captions))
+
+
+def _released_query(
+    own: QuerySource,
+    data: RetrievalSet,
+    released: ReleasedCorruptions,
+    images: bool,
+    captions: bool,
+    direction: str,
+    corruption: str,
+    severity: int,
+    seed: int,
+    position: int,
+) -> Query:
+    """A published query where this modality was released and is not clean; else our own."""
+    if corruption != CLEAN and images and direction == IMAGE_TO_TEXT:
+        return released.image(corruption, severity, data.image_ids[position])
+    if corruption != CLEAN and captions and direction != IMAGE_TO_TEXT:
+        return released.caption(corruption, severity, data.caption_ids[position])
+    return own(direction, corruption, severity, seed, position)

@@ -1,0 +1,113 @@
+"""Settings `data.*`: which fit each other, and how they shrink."""
+
+import pytest
+from ml_collections import ConfigDict
+
+from reex_jax.checks import check_values
+from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
+from reex_jax.errors import UserError
+
+
+def settings(**changes) -> ConfigDict:
+    return ConfigDict(data_defaults() | changes)
+
+
+def check(data: ConfigDict) -> None:
+    check_values({"data": data.to_dict()}, DATA_CHECKS, "an experiment")
+    check_data(data)
+
+
+COCO = {"name": "karpathy", "root": "/data", "preset": "coco"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"split": "tune"},
+        {"name": "folder", "root": "/data", "captions_file": "a.csv", "max_images": 3},
+        COCO,
+        COCO | {"split": "restval", "images": "val2014"},
+        COCO | {"released_images": "/a", "released_captions": "/b"},
+        {"name": "karpathy", "root": "/data", "captions_file": "a.json"},
+        {"name": "tfds", "root": "/data", "split": "train"},
+        {"name": "tfds", "root": "/data", "preset": "coco", "released_images": "/a"},
+        {"workers": 0, "cache": "/tmp"},
+    ],
+)
+def test_settings_that_fit(changes):
+    check(settings(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"root": "pictures"},
+            "data.root is 'pictures', but data.name is 'scenes', which does not read it; set "
+            "data.name to 'folder' or 'karpathy' or 'tfds'",
+        ),
+        (
+            {"name": "folder", "root": "/data", "preset": "coco"},
+            "data.preset is 'coco', but data.name is 'folder', which does not read it; set "
+            "data.name to 'karpathy' or 'tfds'",
+        ),
+        (
+            {"released_images": "/a"},
+            "data.released_images is '/a', but data.name is 'scenes', which does not read it; set "
+            "data.name to 'karpathy' or 'tfds'",
+        ),
+        ({"name": "karpathy"}, "data.name is 'karpathy', so data.root must name the folder"),
+        ({"name": "folder"}, "data.name is 'folder', so data.root must name the folder"),
+        (
+            {"name": "karpathy", "root": "/data"},
+            "data.name is 'karpathy', so data.preset must be one of coco, flickr30k, or "
+            "data.captions_file name the JSON file",
+        ),
+        (
+            {"split": "val"},
+            "data.split is 'val', but data set 'scenes' has train, tune, test",
+        ),
+        (
+            COCO | {"split": "tune"},
+            "data.split is 'tune', but data set 'karpathy' has train, restval, val, test",
+        ),
+        (
+            {"name": "tfds", "root": "/data", "released_captions": "/b"},
+            "data.released_captions is '/b', so data.preset must say how its folders are named: "
+            "coco, flickr30k",
+        ),
+        (
+            COCO | {"split": "val", "released_images": "/a"},
+            "data.released_images is '/a', but data.split is 'val'; corruptions were released for "
+            "the split 'test' only",
+        ),
+        (
+            {"preset": "flikr30k"},
+            "unknown value of data.preset: 'flikr30k'; did you mean 'flickr30k'? allowed: , coco, "
+            "flickr30k",
+        ),
+        ({"max_images": -1}, "data.max_images is -1; it must be a whole number in 0..2147483647"),
+        ({"workers": 1000}, "data.workers is 1000; it must be a whole number in 0..256"),
+    ],
+)
+def test_settings_that_do_not_fit(changes, message):
+    with pytest.raises(UserError) as error:
+        check(settings(**changes))
+    assert str(error.value) == message
+
+
+def test_every_default_has_its_check():
+    assert {f"data.{key}" for key in data_defaults()} == set(DATA_CHECKS)
+
+
+def test_small_copies():
+    assert shrink_data(settings()).num_images == 50
+    assert shrink_data(settings(num_images=8)).num_images == 8
+    assert shrink_data(settings()).max_images == 0  # scenes have none
+    assert shrink_data(settings(**COCO)).max_images == 50
+    assert shrink_data(settings(**COCO, max_images=7)).max_images == 7
+    original = settings(**COCO, max_images=700)
+    small = shrink_data(original)
+    assert small.max_images == 50 and original.max_images == 700
+    check(small)
