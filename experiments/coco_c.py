@@ -20,6 +20,7 @@ preprocessing; `released_images` (severity 5), `released_characters`, `released_
 
 from ml_collections import ConfigDict
 
+from reex_jax.adaptation.defaults import default_settings
 from reex_jax.benchmark.sweeps import PROTOCOL, apply_sweeps, released
 
 SWEEPS = PROTOCOL | released(images="data/coco-IP", captions="data/coco-TP")
@@ -30,7 +31,7 @@ def get_config(sweeps: str = "") -> ConfigDict:
     config = ConfigDict(
         {
             "name": "coco_c",
-            "method": "none",
+            "method": ("none",),
             "checkpoint": "openai/clip-vit-base-patch16",
             "revision": "",
             "precision": "auto",
@@ -89,7 +90,19 @@ def get_config(sweeps: str = "") -> ConfigDict:
                 "severities": (5,),
             },
             "seeds": (0,),
+            "max_queries": 0,
             "batch_size": 64,
+            "adapt": {
+                "steps": 3,
+                "weight_decay": 1e-4,
+                "image_parameters": "layer_norms",
+                "text_parameters": "block_layer_norms",
+                "score": "last_forward",
+                "stream": "reset",
+                "devices": 1,
+            },
+            "settings": default_settings(),
+            "variants": (),
             "results": "results",
             "run_id": "",
             "progress": True,

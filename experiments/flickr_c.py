@@ -22,6 +22,7 @@ data/flickr30k-TP.
 
 from ml_collections import ConfigDict
 
+from reex_jax.adaptation.defaults import default_settings
 from reex_jax.benchmark.sweeps import PROTOCOL, apply_sweeps, released
 
 SWEEPS = PROTOCOL | released(images="data/flickr30k-IP", captions="data/flickr30k-TP")
@@ -32,7 +33,7 @@ def get_config(sweeps: str = "") -> ConfigDict:
     config = ConfigDict(
         {
             "name": "flickr_c",
-            "method": "none",
+            "method": ("none",),
             "checkpoint": "openai/clip-vit-base-patch16",
             "revision": "",
             "precision": "auto",
@@ -91,7 +92,19 @@ def get_config(sweeps: str = "") -> ConfigDict:
                 "severities": (5,),
             },
             "seeds": (0,),
+            "max_queries": 0,
             "batch_size": 64,
+            "adapt": {
+                "steps": 3,
+                "weight_decay": 1e-4,
+                "image_parameters": "layer_norms",
+                "text_parameters": "block_layer_norms",
+                "score": "last_forward",
+                "stream": "reset",
+                "devices": 1,
+            },
+            "settings": default_settings(),
+            "variants": (),
             "results": "results",
             "run_id": "",
             "progress": True,

@@ -8,13 +8,15 @@ writes results/scenes_c/<run id>/.
 
 from ml_collections import ConfigDict
 
+from reex_jax.adaptation.defaults import default_settings
+
 
 def get_config() -> ConfigDict:
     """Every value of the run."""
     return ConfigDict(
         {
             "name": "scenes_c",
-            "method": "none",
+            "method": ("none",),
             "checkpoint": "bundled",
             "revision": "",
             "precision": "auto",
@@ -73,7 +75,19 @@ def get_config() -> ConfigDict:
                 "severities": (5,),
             },
             "seeds": (0,),
+            "max_queries": 0,
             "batch_size": 64,
+            "adapt": {
+                "steps": 3,
+                "weight_decay": 1e-4,
+                "image_parameters": "layer_norms",
+                "text_parameters": "block_layer_norms",
+                "score": "last_forward",
+                "stream": "reset",
+                "devices": 1,
+            },
+            "settings": default_settings(),
+            "variants": (),
             "results": "results",
             "run_id": "",
             "progress": True,

@@ -17,11 +17,11 @@ LARGE = 2**31 - 1
 
 def one_of(allowed: Iterable[str]) -> Check:
     """One of these names."""
-    names = tuple(allowed)
+    known = tuple(allowed)
 
     def check(key: str, value: Any) -> None:
-        if value not in names:
-            raise unknown(f"value of {key}:", value, names)
+        if value not in known:
+            raise unknown(f"value of {key}:", value, known)
 
     return check
 
@@ -33,9 +33,7 @@ def some_of(allowed: Iterable[str], empty: bool) -> Check:
     def check(key: str, value: Any) -> None:
         _list(key, value, empty)
         for item in value:
-            if isinstance(item, str) and "," in item:  # ml_collections takes a,b for one name
-                names = tuple(name.strip() for name in item.split(","))
-                raise UserError(f'{key} has {item!r} as one name; write --config.{key}="{names}"')
+            _one_name(key, item)
             one(key, item)
 
     return check
@@ -52,6 +50,20 @@ def _list(key: str, value: Any, empty: bool) -> None:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def names(key: str, value: Any) -> None:
+    """A list of strings, each at most once, at least one."""
+    _list(key, value, empty=False)
+    for item in value:
+        _one_name(key, item)
+        filled(key, item)
+
+
+def _one_name(key: str, item: Any) -> None:
+    if isinstance(item, str) and "," in item:  # ml_collections takes a,b for one name
+        parts = tuple(name.strip() for name in item.split(","))
+        raise UserError(f'{key} has {item!r} as one name; write --config.{key}="{parts}"')
 
 
 def integer(low: int, high: int = LARGE) -> Check:

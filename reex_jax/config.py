@@ -5,6 +5,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from reex_jax.adaptation.defaults import (
+    ADAPT_CHECKS,
+    adapt_defaults,
+    check_method_names,
+    default_settings,
+    setting_keys,
+)
 from reex_jax.checks import (
     Check,
     check_arguments,
@@ -14,6 +21,7 @@ from reex_jax.checks import (
     folder_name,
     integer,
     integers,
+    names,
     one_of,
     some_of,
     text,
@@ -26,15 +34,13 @@ from reex_jax.datasets.retrieval_set import DIRECTIONS
 from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
 from reex_jax.errors import UserError
 
-METHODS = ("none",)
-
 
 def default_config() -> ConfigDict:
     """All keys with their defaults: the embedded benchmark, clean queries, no adaptation."""
     return ConfigDict(
         {
             "name": "benchmark",
-            "method": "none",
+            "method": ("none",),
             "checkpoint": "bundled",
             "revision": "",
             "precision": "auto",
@@ -42,7 +48,11 @@ def default_config() -> ConfigDict:
             "directions": DIRECTIONS,
             "corruptions": {"clean": True, "image": (), "text": (), "severities": (5,)},
             "seeds": (0,),
+            "max_queries": 0,
             "batch_size": 64,
+            "adapt": adapt_defaults(),
+            "settings": default_settings(),
+            "variants": (),
             "results": "results",
             "run_id": "",
             "progress": True,
@@ -73,7 +83,7 @@ def _run_id(key: str, value: Any) -> None:
 _EXAMPLE = "experiments/scenes_c.py"
 _CHECKS: dict[str, Check] = {
     "name": folder_name,
-    "method": one_of(METHODS),
+    "method": names,
     "checkpoint": filled,
     "revision": text,
     "precision": one_of(PRECISIONS),
@@ -84,12 +94,18 @@ _CHECKS: dict[str, Check] = {
     "corruptions.text": some_of(dict.fromkeys((*TEXT_CORRUPTIONS, *CAPTION_FOLDERS)), empty=True),
     "corruptions.severities": integers(1, HIGHEST_SEVERITY),
     "seeds": integers(0),
+    "max_queries": integer(0),
     "batch_size": integer(1, 65536),
+    **ADAPT_CHECKS,
     "results": filled,
     "run_id": _run_id,
     "progress": flag,
     "runlocal": flag,
 }
+
+
+# What these hold depends on the methods.
+_OPEN = ("settings", "variants")
 
 
 def check_command_line(argv: Sequence[str]) -> None:
@@ -101,7 +117,7 @@ def check_command_line(argv: Sequence[str]) -> None:
     Raises:
         UserError: a `--config.key` that does not exist, or a configuration file that does not.
     """
-    check_arguments(argv, _CHECKS, _EXAMPLE)
+    check_arguments(argv, [*_CHECKS, *_OPEN, *setting_keys()], _EXAMPLE)
 
 
 def check_config(config: ConfigDict) -> None:
@@ -111,7 +127,13 @@ def check_config(config: ConfigDict) -> None:
         UserError: naming the key, its value and what is allowed: an unknown or missing key, a
             value out of range, a severity that a corruption lacks, streams without any query.
     """
-    check_values(config.to_dict(), _CHECKS, _EXAMPLE)
+    values = config.to_dict()
+    missing = [key for key in _OPEN if key not in values]
+    if missing:
+        raise UserError(f"config keys are missing: {', '.join(missing)}; see {_EXAMPLE}")
+    settings, variants = (values.pop(key) for key in _OPEN)
+    check_values(values, _CHECKS, _EXAMPLE)
+    check_method_names(config.method, variants, settings)
     _check_together(config)
 
 

@@ -1,22 +1,33 @@
 """Runs a benchmark: a configuration in, a table and a results folder out.
 
-python -m reex_jax.main --config=experiments/scenes_c.py --config.method=none
+python -m reex_jax.main --config=experiments/scenes_c.py --config.method=reex
 """
+
+from collections.abc import Sequence
 
 from ml_collections import config_flags
 
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.command_line import run_command
 from reex_jax.config import check_command_line
+from reex_jax.reporting.comparison import comparison_table, significance
+from reex_jax.reporting.run_folder import Row, RunFolder
 from reex_jax.reporting.table import method_table, protocol_line
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="a file of experiments/")
 
 
+def benchmark_report(folder: RunFolder, rows: Sequence[Row]) -> str:
+    """The table of one method with every metric, or of several side by side."""
+    if len({row["method"] for row in rows}) == 1:
+        return method_table(rows)
+    return f"{comparison_table(rows)}\n\n{significance(folder, rows)}".rstrip()
+
+
 def main() -> None:
     """Runs the benchmark of --config, prints its table and writes it to the results folder."""
     folder, rows = run_benchmark(_CONFIG.value)
-    report = f"{method_table(rows)}\n\n{protocol_line(_CONFIG.value.to_dict(), rows)}\n"
+    report = f"{benchmark_report(folder, rows)}\n\n{protocol_line(folder.config(), rows)}\n"
     (folder.path / "table.md").write_text(report, "utf-8")
     print(f"\n{report}\nwrote {folder.path}")
 

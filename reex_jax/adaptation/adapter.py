@@ -26,6 +26,7 @@ from reex_jax.clip.api import Clip
 from reex_jax.clip.inputs import check_ids, check_pixels
 from reex_jax.errors import UserError
 from reex_jax.retrieval.gallery import check_embeddings
+from reex_jax.retrieval.ranks import ranks_of
 from reex_jax.retrieval.topk import top_k
 
 _IDENTITY = "adapter.json"
@@ -147,6 +148,23 @@ class Adapter:
         """
         embeddings, _, count = self._step(queries)
         return np.asarray(_cosines(embeddings, self._gallery))[:count]
+
+    def ranks(self, queries: Any, answers: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
+        """Adapts to one batch, then says where right answers stand; the rest stays on the device.
+
+        Args:
+            queries: see `adapt`.
+            answers: [B, R] int32 gallery positions, -1 where a query has fewer.
+
+        Returns:
+            ranks [B, R] int32, see `retrieval.ranks.ranks_of`, and the diagnostics.
+
+        Raises:
+            UserError: see `adapt` and `ranks_of`.
+        """
+        embeddings, diagnostics, count = self._step(queries)
+        padded = np.pad(answers, ((0, len(embeddings) - count), (0, 0)), mode="edge")
+        return np.asarray(ranks_of(embeddings, self._gallery, padded))[:count], diagnostics
 
     def save(self, path: str | Path) -> None:
         """Writes the whole state to a folder, over what an earlier `save` wrote there.

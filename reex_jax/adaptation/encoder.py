@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from reex_jax.adaptation.defaults import QUERIES
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Parameters
 from reex_jax.clip.model import ClipModel, TextTower, VisionTower, end_positions
 from reex_jax.errors import unknown
 
-QUERIES = ("image", "text")
 GRID = 4  # patches a side that `shuffle_patches` moves; DeYO's patch_len
 
 Inputs = Any  # a pytree of arrays with the query as first axis: pixels or token ids

@@ -1,31 +1,15 @@
-"""The methods by name, and which settings each has."""
+"""From a method's name and settings to its objective."""
 
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from types import MappingProxyType
 from typing import Any
 
+from reex_jax.adaptation.defaults import METHODS
 from reex_jax.adaptation.objective import Objective
 from reex_jax.adaptation.settings import SHARED, AdaptSettings
 from reex_jax.errors import UserError, unknown
-
-METHODS: Mapping[str, str] = MappingProxyType(
-    {
-        "none": "reex_jax.adaptation.none:none",
-        "tent": "reex_jax.adaptation.tent:tent",
-        "eata": "reex_jax.adaptation.eata:eata",
-        "sar": "reex_jax.adaptation.sar:sar",
-        "shot": "reex_jax.adaptation.shot:shot",
-        "read": "reex_jax.adaptation.read:read",
-        "deyo": "reex_jax.adaptation.deyo:deyo",
-        "tcr": "reex_jax.adaptation.tcr:tcr",
-        "rest": "reex_jax.adaptation.rest:rest",
-        "reex": "reex_jax.adaptation.epcl:epcl",
-    }
-)
-"""Where each method's objective is made: "module:function"."""
 
 Factory = Callable[..., Objective]
 

@@ -4,11 +4,10 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from reex_jax.adaptation.defaults import LEARNING_RATE, PARAMETERS, SCORES
 from reex_jax.checks import integer, number, one_of
 
 _LARGEST = math.nextafter(math.inf, 0)
-SCORES = ("last_forward", "before", "after")
-PARAMETERS = ("layer_norms", "block_layer_norms", "all")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class AdaptSettings:
         seed: of whatever a method draws at random.
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float = LEARNING_RATE
     weight_decay: float = 1e-4
     steps: int = 3
     parameters: str = "layer_norms"

@@ -1,22 +1,18 @@
-"""Query streams: one direction under one corruption, severity and seed."""
+"""Query streams, and the passes in which a method sees them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image
 
-from reex_jax.corruptions.image import corrupt_image
-from reex_jax.corruptions.text import corrupt_text
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
+from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT
 from reex_jax.reporting.run_folder import CLEAN
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One pass over all queries of a direction.
+    """All queries of a direction under one corruption.
 
     Attributes:
         direction: "image_to_text" or "text_to_image".
@@ -33,6 +29,31 @@ class Stream:
     def __str__(self) -> str:
         severity = f" {self.severity}" if self.severity else ""
         return f"{self.direction} {self.corruption}{severity} (seed {self.seed})"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Queries that arrive one after the other while a method adapts.
+
+    Attributes:
+        streams: one, or several of one direction and seed whose queries are mixed.
+        carries_over: whether the method goes on from where the pass before ended; else it starts
+            from the source model.
+    """
+
+    streams: tuple[Stream, ...]
+    carries_over: bool = False
+
+    @property
+    def direction(self) -> str:
+        """The direction that all its streams share."""
+        return self.streams[0].direction
+
+    def __str__(self) -> str:
+        if len(self.streams) == 1:
+            return str(self.streams[0])
+        first = self.streams[0]
+        return f"{first.direction} {len(self.streams)} corruptions mixed (seed {first.seed})"
 
 
 def list_streams(config: ConfigDict) -> list[Stream]:
@@ -52,44 +73,44 @@ def list_streams(config: ConfigDict) -> list[Stream]:
     return streams
 
 
-def corrupted_queries(data: RetrievalSet, stream: Stream, positions: Sequence[int]) -> list[Any]:
-    """The queries at `positions`: PIL images for image_to_text, strings for text_to_image."""
-    if stream.direction == IMAGE_TO_TEXT:
-        return [_image_query(data, stream, i) for i in positions]
-    return [_text_query(data, stream, i) for i in positions]
+def list_passes(streams: Sequence[Stream], protocol: str) -> list[Pass]:
+    """How a method sees the streams.
 
-
-def _image_query(data: RetrievalSet, stream: Stream, position: int) -> Image.Image:
-    image = data.images[position]
-    if stream.corruption == CLEAN:
-        return image
-    array = np.asarray(image.convert("RGB"))
-    identity = data.image_ids[position]
-    return Image.fromarray(
-        corrupt_image(array, stream.corruption, stream.severity, item_id=identity, seed=stream.seed)
-    )
-
-
-def _text_query(data: RetrievalSet, stream: Stream, position: int) -> str:
-    caption = data.captions[position]
-    if stream.corruption == CLEAN:
-        return caption
-    identity = data.caption_ids[position]
-    return corrupt_text(
-        caption, stream.corruption, stream.severity, item_id=identity, seed=stream.seed
-    )
-
-
-def query_batches(
-    data: RetrievalSet, stream: Stream, batch_size: int
-) -> Iterator[tuple[np.ndarray, list[Any]]]:
-    """Batches of a stream in its shuffled order; the last may be smaller.
-
-    Yields:
-        positions [b] int64 of the queries in the data set, and the queries themselves.
+    Args:
+        streams: from `list_streams`.
+        protocol: "reset" (each from the source model), "continual" (what was learned carries over
+            from corruption to corruption) or "mixed" (every batch draws from all corruptions).
+            Clean queries are a pass of their own, and each direction and seed starts afresh.
     """
-    count = data.num_queries(stream.direction)
-    order = np.random.default_rng(stream.seed).permutation(count)
-    for start in range(0, count, batch_size):
-        positions = order[start : start + batch_size]
-        yield positions, corrupted_queries(data, stream, positions.tolist())
+    if protocol == "reset":
+        return [Pass((stream,)) for stream in streams]
+    groups: dict[tuple[str, int, bool], list[Stream]] = {}
+    for stream in streams:
+        key = (stream.direction, stream.seed, stream.corruption == CLEAN)
+        groups.setdefault(key, []).append(stream)
+    if protocol == "mixed":
+        return [Pass(tuple(group)) for group in groups.values()]
+    return [Pass((s,), carries_over=s is not group[0]) for group in groups.values() for s in group]
+
+
+def chosen_queries(count: int, max_queries: int) -> np.ndarray:
+    """Which queries of a direction are asked: [n] int64 positions, the same for every seed.
+
+    Args:
+        count: how many there are.
+        max_queries: a random choice of so many; 0 for all.
+    """
+    if not 0 < max_queries < count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).permutation(count)[:max_queries])
+
+
+def query_order(one: Pass, positions: np.ndarray) -> list[tuple[Stream, int]]:
+    """The queries of a pass in their shuffled order: (stream, position in the data set).
+
+    The order of a single stream depends on the seed and the number of queries alone, so every
+    corruption shows them in the same order.
+    """
+    count = len(positions)
+    order = np.random.default_rng(one.streams[0].seed).permutation(count * len(one.streams))
+    return [(one.streams[i // count], int(positions[i % count])) for i in order.tolist()]

@@ -6,14 +6,17 @@ from tensorboardX import SummaryWriter
 
 from reex_jax.reporting.run_folder import Row
 
-_SHOWN = ("recall@1", "recall@5", "recall@10", "mAP", "median_rank", "queries_per_s", "step_ms")
+_SHOWN = (
+    *("recall@1", "recall@5", "recall@10", "mAP", "median_rank"),
+    *("loss", "confident", "skipped", "queries_per_s", "step_ms"),
+)
 
 
 def write_events(folder: Path, rows: list[Row]) -> None:
     """Writes rows below `folder`/events; a stream's severity is the step of its curve."""
     with SummaryWriter(str(folder / "events")) as writer:
         for row in rows:
-            stream = f"{row['direction']}/{row['corruption']}/seed{row['seed']}"
+            stream = f"{row['method']}/{row['direction']}/{row['corruption']}/seed{row['seed']}"
             for name in _SHOWN:
                 # TensorBoard allows no @ in a name.
                 tag = f"{stream}/{name.replace('@', '_at_')}"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,10 @@ def run_id(config: Mapping[str, Any], checkpoint_sha256: str, version: str) -> s
     The keys in UNCOUNTED do not count.
     """
     text = json.dumps([_counted(config), checkpoint_sha256, version], sort_keys=True)
-    return f"{config['method']}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    methods = config["method"]
+    name = methods[0] if len(methods) == 1 else f"{len(methods)}_methods"
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _counted(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +54,27 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    def config(self) -> dict[str, Any]:
+        """The run's resolved configuration."""
+        return _read_config(self.path / "config.json")
+
+    def ranks(self, row: Mapping[str, Any]) -> Path:
+        """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer."""
+        return self._file("ranks", stream_key(row)).with_suffix(".npy")
+
+    def checkpoint(self, method: str, stream: Any) -> Path:
+        """The folder that keeps what a method had learned when a stream ended."""
+        return self._file("checkpoints", stream_key({"method": method} | vars(stream)))
+
+    def _file(self, kind: str, key: tuple[Any, ...]) -> Path:
+        name = "-".join(map(str, key))
+        # Names of variants are free text; the digest keeps the cleaned ones apart.
+        clean = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+        digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+        path = self.path / kind / f"{clean}-{digest}"
+        path.parent.mkdir(exist_ok=True)
+        return path
 
     def append(self, row: Row) -> None:
         """Adds one line and has the system write it to disk before returning."""

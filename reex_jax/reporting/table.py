@@ -1,6 +1,6 @@
 """Tables of a run for people: Markdown that also reads well in a terminal."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from tabulate import tabulate
 from reex_jax.errors import UserError
 from reex_jax.reporting.run_folder import CLEAN, Row
 
-_TITLES = {
+TITLES = {
     "image_to_text": "Image queries, caption gallery",
     "text_to_image": "Caption queries, image gallery",
 }
@@ -25,36 +25,40 @@ def protocol_line(config: Mapping[str, Any], rows: Sequence[Row]) -> str:
     levels = sorted({r["severity"] for r in rows if r["corruption"] != CLEAN})
     severities = ", ".join(map(str, levels)) or "none"
     seeds = ", ".join(str(s) for s in sorted({r["seed"] for r in rows}))
-    adaptation = "not adapted" if config["method"] == "none" else "adapted"
+    adapt = config["adapt"]
     return (
-        f"experiment {config['name']}, method {config['method']} ({adaptation}); {queries}; "
+        f"experiment {config['name']}, {', '.join(config['method'])}; {queries}; "
+        f"stream {adapt['stream']}, score {adapt['score']}, {adapt['steps']} steps a batch of "
+        f"{config['batch_size']}; "
         f"severities {severities}; seeds {seeds}; preprocessing {config['data']['preprocessing']}; "
         "recall and mAP in percent"
     )
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
+def mean_and_spread(values: Sequence[float], sign: str = " ± ") -> str:
+    """Mean, and the standard deviation of the sample where there are several values."""
     mean = f"{np.mean(values):.1f}"
-    return f"{mean} ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else mean
+    return f"{mean}{sign}{np.std(values, ddof=1):.1f}" if len(values) > 1 else mean
+
+
+def means_by_seed(rows: Sequence[Row], metric: str) -> list[float]:
+    """The mean of a metric over corruptions, one for each seed in rising order."""
+    seeds = sorted({r["seed"] for r in rows})
+    return [float(np.mean([r[metric] for r in rows if r["seed"] == s])) for s in seeds]
 
 
 def _cells(rows: Sequence[Row]) -> list[str]:
     """One line of a table: each metric's mean over seeds, and its spread if there are several."""
-    r1 = _mean_and_spread([r["recall@1"] for r in rows])
+    r1 = mean_and_spread([r["recall@1"] for r in rows])
     if len(rows) == 1:
         r1 += f" [{rows[0]['recall@1_low']:.1f}, {rows[0]['recall@1_high']:.1f}]"
-    others = [_mean_and_spread([r[m] for r in rows]) for m in list(_METRICS)[1:]]
-    return [r1, *others, _mean_and_spread([r["median_rank"] for r in rows])]
+    others = [mean_and_spread([r[m] for r in rows]) for m in list(_METRICS)[1:]]
+    return [r1, *others, mean_and_spread([r["median_rank"] for r in rows])]
 
 
 def _mean_cells(rows: Sequence[Row]) -> list[str]:
     """The line of means over all corruptions: averaged within each seed, then over seeds."""
-    seeds = sorted({r["seed"] for r in rows})
-
-    def by_seed(metric: str) -> list[float]:
-        return [float(np.mean([r[metric] for r in rows if r["seed"] == s])) for s in seeds]
-
-    return [_mean_and_spread(by_seed(m)) for m in (*_METRICS, "median_rank")]
+    return [mean_and_spread(means_by_seed(rows, m)) for m in (*_METRICS, "median_rank")]
 
 
 def method_table(rows: Sequence[Row]) -> str:
@@ -74,40 +78,7 @@ def method_table(rows: Sequence[Row]) -> str:
         raise UserError(
             f"rows of several methods ({', '.join(methods)}); use comparison_table for these"
         )
-    return _tables(rows, [*_METRICS.values(), "median rank"], _cells, _mean_cells)
-
-
-def comparison_table(rows: Sequence[Row]) -> str:
-    """Recall@1 of several methods, a Markdown table a direction: a line for each corruption.
-
-    A column for each method, so that width grows with methods and not with the 16 corruptions;
-    a dash where a method has no result. With several seeds, mean ± standard deviation over them.
-
-    Args:
-        rows: lines of metrics.jsonl, of any number of methods.
-    """
-    methods = list(dict.fromkeys(r["method"] for r in rows))
-
-    def cells(same: Sequence[Row]) -> list[str]:
-        found = [[r["recall@1"] for r in same if r["method"] == m] for m in methods]
-        return [_mean_and_spread(values) if values else "-" for values in found]
-
-    def mean_cells(corrupted: Sequence[Row]) -> list[str]:
-        return [_mean_recall(corrupted, m) for m in methods]
-
-    return _tables(rows, methods, cells, mean_cells, measure=", R@1")
-
-
-Cells = Callable[[Sequence[Row]], list[str]]
-
-
-def _tables(
-    rows: Sequence[Row], columns: Sequence[str], cells: Cells, mean_cells: Cells, measure: str = ""
-) -> str:
-    """A Markdown table a direction: a line for each corruption and severity, then their mean.
-
-    `cells` fills the line of the rows of one corruption, `mean_cells` that of all corrupted rows.
-    """
+    columns = [*_METRICS.values(), "median rank"]
     parts = []
     for direction in dict.fromkeys(r["direction"] for r in rows):
         own = [r for r in rows if r["direction"] == direction]
@@ -115,10 +86,10 @@ def _tables(
         for corruption, severity in dict.fromkeys((r["corruption"], r["severity"]) for r in own):
             same = [r for r in own if (r["corruption"], r["severity"]) == (corruption, severity)]
             label = corruption if corruption == CLEAN else f"{corruption} {severity}"
-            lines.append([label, *cells(same)])
+            lines.append([label, *_cells(same)])
         corrupted = [r for r in own if r["corruption"] != CLEAN]
         if corrupted:
-            lines.append([MEAN, *mean_cells(corrupted)])
+            lines.append([MEAN, *_mean_cells(corrupted)])
         table = tabulate(
             lines,
             ["corruption", *columns],
@@ -126,14 +97,5 @@ def _tables(
             disable_numparse=True,
             colalign=["left"] + len(columns) * ["right"],
         )
-        parts.append(f"{_TITLES[direction]} ({direction}){measure}\n\n{table}")
+        parts.append(f"{TITLES[direction]} ({direction})\n\n{table}")
     return "\n\n".join(parts)
-
-
-def _mean_recall(corrupted: Sequence[Row], method: str) -> str:
-    """A dash unless the method has every corruption: means over different ones do not compare."""
-    own = [r for r in corrupted if r["method"] == method]
-    streams = {(r["corruption"], r["severity"]) for r in corrupted}
-    if {(r["corruption"], r["severity"]) for r in own} != streams:
-        return "-"
-    return _mean_cells(own)[0]

@@ -71,7 +71,7 @@ def test_the_benchmark_is_the_16_kinds_in_their_order():
         *("snow", "frost", "fog", "brightness"),
         *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
     )
-    assert IMAGE_BENCHMARK == expected
+    assert expected == IMAGE_BENCHMARK
     held_out = {name for name, kind in IMAGE_CORRUPTIONS.items() if kind.held_out}
     assert held_out == {"gaussian_blur", "spatter", "saturate"}
     assert {kind.severities for kind in IMAGE_CORRUPTIONS.values()} == {5}

@@ -1,0 +1,172 @@
+"""The methods by name and their settings, as plain data: reading them needs no JAX."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from reex_jax.checks import Check, integer, number, one_of
+from reex_jax.errors import UserError, unknown
+
+QUERIES = ("image", "text")
+"""What a query may be; the gallery holds the other."""
+
+METHODS: Mapping[str, str] = MappingProxyType(
+    {
+        "none": "reex_jax.adaptation.none:none",
+        "tent": "reex_jax.adaptation.tent:tent",
+        "eata": "reex_jax.adaptation.eata:eata",
+        "sar": "reex_jax.adaptation.sar:sar",
+        "shot": "reex_jax.adaptation.shot:shot",
+        "read": "reex_jax.adaptation.read:read",
+        "deyo": "reex_jax.adaptation.deyo:deyo",
+        "tcr": "reex_jax.adaptation.tcr:tcr",
+        "rest": "reex_jax.adaptation.rest:rest",
+        "reex": "reex_jax.adaptation.epcl:epcl",
+    }
+)
+"""Where each method's objective is made: "module:function"."""
+
+LEARNING_RATE = 3e-4
+
+_TCR = {
+    "temperature": 0.02,
+    "share": 0.3,
+    "batches": 10,
+    "uniformity_weight": 1.0,
+    "gap_weight": 1.0,
+}
+OWN_SETTINGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "none": {},
+        "tent": {"temperature": 0.01},
+        "eata": {
+            "temperature": 0.01,
+            "entropy_share": 0.4,
+            "redundancy": 0.05,
+            "momentum": 0.9,
+            "fisher_weight": 2000.0,
+        },
+        "sar": {
+            "temperature": 0.01,
+            "share": 0.4,
+            "rho": 0.05,
+            "momentum": 0.9,
+            "restore_below": 0.2,
+        },
+        "shot": {
+            "temperature": 0.01,
+            "pseudo_label_weight": 0.1,
+            "pseudo_label_above": 0.9,
+        },
+        "read": {"temperature": 0.01},
+        "deyo": {
+            "temperature": 0.01,
+            "entropy_share": 0.5,
+            "weight_share": 0.4,
+            "drop_above": 0.2,
+        },
+        "tcr": _TCR,
+        "rest": _TCR,
+        "reex": {
+            "k": 20,
+            "p": 1,
+            "pool": "batch",
+            "strategy": "outside_top_k",
+            "m": 50,
+            "split": "both",
+            "relative_temperature": 2.0,
+            "quantile": 0.5,
+            "momentum": 0.9,
+            "ambiguous_weight": 1.0,
+            "uniformity_weight": 1.0,
+            "gap_weight": 1.0,
+            "share": 0.3,
+            "batches": 10,
+        },
+    }
+)
+"""Each method's own settings: the defaults of the function that makes it (tests compare them)."""
+
+
+def default_settings() -> dict[str, dict[str, dict[str, Any]]]:
+    """`settings.<method>.<image or text>.<setting>` of every method: its authors' values."""
+    return {
+        method: {query: {"learning_rate": LEARNING_RATE} | dict(own) for query in QUERIES}
+        for method, own in OWN_SETTINGS.items()
+    }
+
+
+def adapt_defaults() -> dict[str, Any]:
+    """Every key of `adapt`, with the protocol of TCR (ICLR 2025)."""
+    return {
+        "steps": 3,
+        "weight_decay": 1e-4,
+        "image_parameters": "layer_norms",
+        "text_parameters": "block_layer_norms",
+        "score": "last_forward",
+        "stream": "reset",
+        "devices": 1,
+    }
+
+
+PARAMETERS = ("layer_norms", "block_layer_norms", "all")
+SCORES = ("last_forward", "before", "after")
+PROTOCOLS = ("reset", "continual", "mixed")
+ADAPT_CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "adapt.steps": integer(0, 1000),
+        "adapt.weight_decay": number(0, 1),
+        "adapt.image_parameters": one_of(PARAMETERS),
+        "adapt.text_parameters": one_of(PARAMETERS),
+        "adapt.score": one_of(SCORES),
+        "adapt.stream": one_of(PROTOCOLS),
+        "adapt.devices": integer(0, 4096),
+    }
+)
+
+
+def setting_keys() -> list[str]:
+    """Every key below `settings`, written with dots."""
+    return [
+        f"settings.{method}.{query}.{name}"
+        for method, by_query in default_settings().items()
+        for query, own in by_query.items()
+        for name in own
+    ]
+
+
+def check_method_names(
+    methods: Sequence[str], variants: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> None:
+    """Refuses names that do not exist; values are checked where methods are made.
+
+    Args:
+        methods: `config.method`: names in METHODS, of variants, or "module:function".
+        variants: `config.variants`: {"name", "method", "changes"} each.
+        settings: `config.settings`, nested.
+
+    Raises:
+        UserError: naming the key and what is allowed.
+    """
+    for variant in variants:
+        if not isinstance(variant, Mapping) or not {"name", "method", "changes"} <= set(variant):
+            raise UserError(f"variants has {variant!r}; each needs name, method and changes")
+    labels = [variant["name"] for variant in variants]
+    if len({*labels, *METHODS}) < len(labels) + len(METHODS):
+        raise UserError(f"variants has the names {labels}; each must differ, also from methods")
+    for key, name in [
+        *(("method", name) for name in methods if name not in labels),
+        *((f"method of variant {v['name']!r}:", v["method"]) for v in variants),
+    ]:
+        if name not in METHODS and ":" not in name:
+            raise unknown(f"value of {key.removesuffix(':')}:", name, [*METHODS, *labels])
+    known = default_settings()
+    for method, by_query in settings.items():
+        if method not in known:  # a method of the user's own; its function knows its settings
+            continue
+        for query, own in by_query.items():
+            if query not in QUERIES:
+                raise unknown(f"key of settings.{method}:", query, QUERIES)
+            for name in own:
+                if name not in known[method][query]:
+                    raise unknown(f"key of settings.{method}.{query}:", name, known[method][query])
