@@ -65,13 +65,11 @@ def corrupt(image, kind, severity, item_id="item", seed=0):
 
 
 def test_the_benchmark_is_the_16_kinds_in_their_order():
-    expected = (
-        *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
-        *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
-        *("snow", "frost", "fog", "brightness"),
-        *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
-    )
-    assert IMAGE_BENCHMARK == expected
+    names = list(IMAGE_BENCHMARK)
+    assert names[:4] == ["gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"]
+    assert names[4:8] == ["defocus_blur", "glass_blur", "motion_blur", "zoom_blur"]
+    assert names[8:12] == ["snow", "frost", "fog", "brightness"]
+    assert names[12:] == ["contrast", "elastic_transform", "pixelate", "jpeg_compression"]
     held_out = {name for name, kind in IMAGE_CORRUPTIONS.items() if kind.held_out}
     assert held_out == {"gaussian_blur", "spatter", "saturate"}
     assert {kind.severities for kind in IMAGE_CORRUPTIONS.values()} == {5}
