@@ -64,8 +64,10 @@ def test_kinds_with_chance_have_the_same_mean_variance_and_spectrum(stored, grou
     theirs, deviation = stored[f"statistics/{ground}/{kind}/{severity}"]
     error = np.sqrt(np.var(runs, axis=0) / RUNS + deviation**2 / REFERENCE.RUNS)
     tolerance = 5 * error
-    # An even area may lie just below a whole level there, and is then cut off to the next lower.
+    # There an even area can lose a level, or two in glass_blur 4: a sum of floats falls just below
+    # a whole number and is cut off. Ours are exact.
     tolerance[:3] += 0.25
+    tolerance[3:] += 0.02 * theirs[3:]
     if kind == "frost":  # drawn, not photographed
         tolerance[:3] += 0.03 * theirs[:3]
         tolerance[3:] += 0.25 * theirs[3:]
