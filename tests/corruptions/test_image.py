@@ -2,6 +2,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -157,6 +158,16 @@ def test_input_and_global_random_state_are_left_alone(kind):
 def test_any_size(kind, size):
     for severity in SEVERITIES:
         assert corrupt(texture(*size), kind, severity).shape == (*size, 3)
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+def test_no_kind_takes_more_than_25_ms_for_224_pixels(kind):
+    image, times = texture(224, 224), []
+    for seed in range(5):
+        began = time.process_time()
+        corrupt(image, kind, 5, seed=seed)
+        times.append(time.process_time() - began)
+    assert min(times) < 0.025
 
 
 @pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
