@@ -161,6 +161,17 @@ def test_any_size(kind, size):
 
 
 @pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
+def test_how_an_array_lies_in_memory_does_not_matter(kind):
+    image = texture(40, 30)
+    mirrored = image[::-1, ::-1]
+    turned = np.asfortranarray(image)
+    np.testing.assert_array_equal(
+        corrupt(mirrored, kind, 3), corrupt(np.ascontiguousarray(mirrored), kind, 3)
+    )
+    np.testing.assert_array_equal(corrupt(turned, kind, 3), corrupt(image, kind, 3))
+
+
+@pytest.mark.parametrize("kind", IMAGE_CORRUPTIONS)
 def test_no_kind_takes_more_than_25_ms_for_224_pixels(kind):
     image, times = texture(224, 224), []
     for seed in range(5):
