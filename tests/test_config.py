@@ -9,6 +9,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from reex_jax.config import check_command_line, check_config, default_config, shrink
+from reex_jax.corruptions.image import IMAGE_BENCHMARK, IMAGE_CORRUPTIONS
 from reex_jax.errors import UserError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -71,6 +72,13 @@ def test_published_kinds_need_their_files():
 
 def test_defaults_are_valid():
     check_config(default_config())
+
+
+def test_scenes_run_the_image_benchmark_and_tuning_may_use_all_kinds():
+    config = load("scenes_c")
+    assert tuple(config.corruptions.image) == IMAGE_BENCHMARK
+    config.corruptions.image = tuple(IMAGE_CORRUPTIONS)
+    check_config(config)
 
 
 @pytest.mark.parametrize(

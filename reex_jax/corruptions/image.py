@@ -1,11 +1,14 @@
 """Image corruptions of ImageNet-C, seeded for each image.
 
 Definitions, names and constants are those of Hendrycks and Dietterich, "Benchmarking Neural
-Network Robustness to Common Corruptions and Perturbations", ICLR 2019, and of their code. The
-constants are meant for 224 x 224 pixels. For smaller pictures (CIFAR-10-C, Tiny-ImageNet-C) the
-authors made sets with weaker constants; here, as in the package `imagecorruptions`, an image of
-any size gets the constants for 224, with lengths in pixels. So the same severity harms a small
-picture more: compare severities only at one size.
+Network Robustness to Common Corruptions and Perturbations", ICLR 2019, and of their code; where
+the package `imagecorruptions` made a kind fit any size (motion blur, elastic transform), its
+definition is used. docs/corruptions.md says where ours differ, and why.
+
+The constants are meant for 224 x 224 pixels. For smaller pictures (CIFAR-10-C, Tiny-ImageNet-C)
+the authors made sets with weaker constants; here, as in that package, an image of any size gets
+the constants for 224, with lengths in pixels. So the same severity harms a small picture more:
+compare severities only at one size.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Frost on the lens, drawn by code: the photographs of ImageNet-C have no licence to ship them."""
+"""Frost on the lens, drawn by code: ImageNet-C does not state its photographs' licence."""
 
 import math
 

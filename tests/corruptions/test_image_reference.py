@@ -51,19 +51,24 @@ def test_kinds_without_chance_differ_by_at_most_one_grey_level(stored, size, kin
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
-@pytest.mark.parametrize("kind", REFERENCE.RANDOM)
-def test_kinds_with_chance_have_the_same_mean_variance_and_spectrum(stored, kind, severity):
-    image = undo(stored["odd"])
+@pytest.mark.parametrize(
+    ("ground", "kind"),
+    [*(("odd", kind) for kind in REFERENCE.RANDOM), *(("grey", kind) for kind in REFERENCE.ADDED)],
+)
+def test_kinds_with_chance_have_the_same_mean_variance_and_spectrum(stored, ground, kind, severity):
+    image = undo(stored["odd"]) if ground == "odd" else REFERENCE.grey()
     runs = [
         REFERENCE.statistics(corrupt(image, kind, severity, seed), image) for seed in range(RUNS)
     ]
     ours = np.mean(runs, axis=0)
-    theirs, deviation = stored[f"statistics/{kind}/{severity}"]
+    theirs, deviation = stored[f"statistics/{ground}/{kind}/{severity}"]
     error = np.sqrt(np.var(runs, axis=0) / RUNS + deviation**2 / REFERENCE.RUNS)
     tolerance = 5 * error
-    # An even area may lie just below a whole level there, and is then cut off to the next lower.
+    # There an even area can lose a level, or two in glass_blur 4: a sum of floats falls just below
+    # a whole number and is cut off. Ours are exact.
     tolerance[:3] += 0.25
+    tolerance[3:] += 0.02 * theirs[3:]
     if kind == "frost":  # drawn, not photographed
-        tolerance[:6] += 0.03 * theirs[:6]
-        tolerance[6:] += 0.25 * theirs[6:]
+        tolerance[:3] += 0.03 * theirs[:3]
+        tolerance[3:] += 0.25 * theirs[3:]
     np.testing.assert_array_less(np.abs(ours - theirs), tolerance)

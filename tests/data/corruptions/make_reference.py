@@ -9,8 +9,9 @@ It takes one to three minutes. The two images are generated: colour ramps, shape
 even areas, black, white and a patch of noise. Of the kinds without chance the file holds the
 outputs, as differences from the pixel on the left (modulo 256), which makes it three times
 smaller; `np.cumsum(array, axis=-2, dtype=np.uint8)` undoes it. Of the kinds with chance it holds
-the mean and the standard deviation of `statistics` over RUNS runs on the larger image, and for
-spatter what OpenCV makes of one field of drops.
+the mean and the standard deviation of `statistics` over RUNS runs on the larger image; of those
+that put something on the image also on an even grey one, where nothing hides it. For spatter it
+holds what OpenCV makes of one field of drops.
 """
 
 import itertools
@@ -41,6 +42,7 @@ RANDOM = (
     "elastic_transform",
     "spatter",
 )
+ADDED = ("snow", "frost", "fog", "spatter")
 SIZES = {"square": (64, 64), "odd": (97, 131)}
 RUNS = 400
 OCTAVES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
@@ -61,11 +63,17 @@ def picture(height: int, width: int) -> np.ndarray:
     return image
 
 
+def grey() -> np.ndarray:
+    """An even image, uint8 [97, 131, 3]."""
+    return np.full((*SIZES["odd"], 3), 100, np.uint8)
+
+
 def statistics(output: np.ndarray, image: np.ndarray) -> np.ndarray:
     """What kinds with chance are compared by, float64 [11].
 
-    Mean of each channel, variance of each channel, and the power of the change (averaged over
-    channels) in each of the five octaves of frequency up to half a cycle per pixel.
+    Mean of each channel, variance of each channel, and the amplitude of the change (averaged over
+    channels, under a Hann window) in each of the five octaves of frequency up to half a cycle per
+    pixel. Amplitudes and not powers, whose mean a few runs can dominate.
 
     Args:
         output: the corrupted image, uint8 [h, w, 3].
@@ -73,11 +81,12 @@ def statistics(output: np.ndarray, image: np.ndarray) -> np.ndarray:
     """
     levels = output.astype(float)
     change = (levels - image).mean(axis=2)
+    change = (change - change.mean()) * np.outer(*(np.hanning(side) for side in change.shape))
     power = np.abs(np.fft.fft2(change)) ** 2 / change.size**2
     down, right = (np.fft.fftfreq(side) for side in change.shape)
     frequency = np.hypot(down[:, np.newaxis], right)
     bands = [
-        power[(frequency >= low) & (frequency < high)].sum()
+        np.sqrt(power[(frequency >= low) & (frequency < high)].sum())
         for low, high in itertools.pairwise(OCTAVES)
     ]
     return np.array([*levels.mean(axis=(0, 1)), *levels.var(axis=(0, 1)), *bands])
@@ -97,7 +106,9 @@ def main() -> None:
             outputs = np.stack([corrupt(image, severity, kind) for severity in range(1, 6)])
             arrays[f"{name}/{kind}"] = np.diff(outputs, axis=-2, prepend=zero)
     np.random.seed(0)
-    for kind in RANDOM:
+    cases = [(f"odd/{kind}", image, kind) for kind in RANDOM]
+    cases += [(f"grey/{kind}", grey(), kind) for kind in ADDED]
+    for name, image, kind in cases:
         for severity in range(1, 6):
             runs = []
             for run in range(RUNS):
@@ -105,7 +116,7 @@ def main() -> None:
                 own = {"seed": run} if kind in ("impulse_noise", "glass_blur") else {}
                 runs.append(statistics(corrupt(image, severity, kind, **own), image))
             moments = np.stack([np.mean(runs, axis=0), np.std(runs, axis=0)])
-            arrays[f"statistics/{kind}/{severity}"] = moments
+            arrays[f"statistics/{name}/{severity}"] = moments
     field = cv2.GaussianBlur(np.random.default_rng(0).normal(160, 75, (97, 131)), (0, 0), 2)
     arrays["spatter/levels"] = np.where(field >= 168, field, 0).astype(np.uint8)
     arrays["spatter/outlines"] = cv2.Canny(arrays["spatter/levels"], 50, 150) > 0
