@@ -164,6 +164,10 @@ def test_the_command(tmp_path, module, capsys):
         (["--rewriter=no_such:thing"], "error: --rewriter=no_such:thing: cannot be loaded (No mod"),
         (["--rewriter=fake_rewriter:none"], "cannot be loaded (module 'fake_rewriter' has no attr"),
         (["--rewriter="], "error: --rewriter=: cannot be loaded ("),
+        (
+            ["--rewriter=fake_rewriter:build", '--rewriter_args={"x": 1}'],
+            "error: --rewriter=fake_rewriter:build with {'x': 1}: ",
+        ),
         (["--rewriter=fake_rewriter:build", "--rewriter_args={"], "--rewriter_args is no JSON ("),
         (
             ["--rewriter=fake_rewriter:build", "--rewriter_args=[]"],
@@ -176,4 +180,4 @@ def test_the_command_refuses(tmp_path, module, arguments, message):
     with pytest.raises(SystemExit) as stopped:
         sentences.main([f"--captions={captions}", f"--out={tmp_path / 'o'}", *arguments])
     assert message in str(stopped.value)
-    assert not (tmp_path / "o").exists()
+    assert not (tmp_path / "o").exists() or not (tmp_path / "o").read_text()
