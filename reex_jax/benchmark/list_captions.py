@@ -38,7 +38,7 @@ def write_captions(data: RetrievalSet, out: Path) -> None:
 def main(argv: Sequence[str]) -> None:
     """Writes the captions of --config to --out."""
     values = flags.FlagValues()  # of our own: importing this module must not define any flag
-    config = config_flags.DEFINE_config_file("config", flag_values=values)
+    config = config_flags.DEFINE_config_file("config", sys_argv=list(argv), flag_values=values)
     out = flags.DEFINE_string("out", "", "the file to write", flag_values=values)
     flags.mark_flag_as_required("config", flag_values=values)
     check_command_line(argv)

@@ -219,7 +219,14 @@ def named_factory(spec: str, arguments: str) -> Callable[[str], Rewrite]:
         raise UserError(f"--rewriter_args is no JSON ({error}): {arguments!r}") from error
     if not isinstance(keywords, dict):
         raise UserError(f"--rewriter_args must be a JSON object, not {arguments!r}")
-    return lambda kind: factory(kind, **keywords)
+
+    def make(kind: str) -> Rewrite:
+        try:
+            return factory(kind, **keywords)
+        except TypeError as error:
+            raise UserError(f"--rewriter={spec} with {keywords}: {error}") from error
+
+    return make
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,9 +8,9 @@ without such a word is touched in its longest words. A word in which a kind find
 (one character to delete, two equal ones to swap, no known key, no look-alike) stays as it is.
 
 Where we differ from nlpaug 1.1.11: it rounds the three tenths up, so it edits about 1.6 times as
-many characters of a touched word, in 0.9 times as many words; and for `ocr` it edits at least two
-characters, in words of any length, but draws words without look-alikes in vain. docs/
-text_corruptions.md has the measured shares of both.
+many characters of a caption (with `swap` about as many); and for `ocr` it edits at least two
+characters, in words of any length, but draws words without look-alikes in vain.
+docs/text_corruptions.md has the measured shares of both.
 """
 
 import re

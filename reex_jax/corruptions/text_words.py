@@ -27,7 +27,10 @@ def synonym_replacement(caption: str, severity: int, rng: np.random.Generator) -
     EDA counts its share in all words, about twice as many as there are words with synonyms.
     """
     words = caption.split()
-    for place in _sources(words, severity, rng):
+    sources = _sources(words, severity, rng)
+    if not sources:
+        return caption
+    for place in sources:
         before, word, after = parts_of(words[place])
         words[place] = before + in_case_of(word, pick_one(_synonyms_of(word), rng)) + after
     return " ".join(words)
@@ -36,10 +39,10 @@ def synonym_replacement(caption: str, severity: int, rng: np.random.Generator) -
 def word_insertion(caption: str, severity: int, rng: np.random.Generator) -> str:
     """Puts synonyms of random words of content at random places."""
     words = caption.split()
-    new = [
-        pick_one(_synonyms_of(parts_of(words[place])[1]), rng)
-        for place in _sources(words, severity, rng)
-    ]
+    sources = _sources(words, severity, rng)
+    if not sources:
+        return caption
+    new = [pick_one(_synonyms_of(parts_of(words[place])[1]), rng) for place in sources]
     for word in new:
         words.insert(int(rng.random() * (len(words) + 1)), word)
     return " ".join(words)

@@ -80,7 +80,7 @@ class _Parts:
 
 def _parse(caption: str) -> _Parts:
     body = caption.removesuffix(".")
-    body = body[0].lower() + body[1:] if caption.endswith(".") else body
+    body = body[:1].lower() + body[1:] if caption.endswith(".") else body
     opening = _OPENING.match(body)
     body = body[opening.end() :] if opening else body
     first, last, count = _GROUND_FIRST.match(body), _GROUND_LAST.search(body), _COUNT.match(body)
@@ -155,7 +155,8 @@ def rewrite_scene_caption(caption: str, kind: str) -> str:
     if kind not in _RULES:
         raise unknown("sentence kind", kind, _RULES)
     parts = _parse(caption)
-    if not set(re.findall("[^ ,]+", parts.things)) <= _VOCABULARY:
+    words = set(re.findall("[^ ,]+", parts.things))
+    if not words or not words <= _VOCABULARY:
         raise UserError(
             f"{caption!r:.80} is no caption of a scene; the rules know scenes only, so use a "
             "rewriter with a language model"

@@ -236,7 +236,7 @@ def test_unknown_kind_names_the_nearest():
     with pytest.raises(UserError) as error:
         corrupt(CAPTION, "word_swop", 1)
     assert str(error.value).startswith(
-        "unknown text corruption 'word_swop'; did you mean 'word_swap'? allowed: delete, "
+        "unknown text corruption 'word_swop'; did you mean 'word_swap'? allowed: active, "
     )
 
 
