@@ -4,6 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+import reex_jax.adaptation.adapter as adapter_module
+from reex_jax import Adapter
 from reex_jax.adaptation.methods import METHODS
 
 # So chosen that each method has something to learn from the toy.
@@ -62,3 +64,28 @@ def test_padding_and_devices_change_nothing(make, toy_queries):
         wanted, found = padded(queries)[0], spread(queries)[0]
         np.testing.assert_allclose(found @ gallery.T, wanted @ gallery.T, rtol=1e-5, atol=1e-5)
     assert_same_state(spread.state, padded.state)
+
+
+SLOW = [pytest.param(method, marks=pytest.mark.slow) for method in SETTINGS if method != "reex"]
+
+
+@pytest.mark.parametrize("query", ["image", "text"])
+@pytest.mark.parametrize("method", ["reex", *SLOW, pytest.param("none", marks=pytest.mark.slow)])
+def test_the_real_encoders_agree_on_one_device_and_eight(method, query, tiny, golden, monkeypatch):
+    """Three batches, the last one ragged; eight devices hold 64 rows, most of them padding."""
+    if query == "image":
+        queries, gallery = golden["images"].transpose(0, 2, 3, 1), golden["text_embeds"]
+    else:
+        queries, gallery = golden["tokens"].astype(np.int32), golden["image_embeds"]
+    settings = {"query": query, "method": method.split(",")[0], "batch_size": 64, "steps": 2}
+    settings |= {"learning_rate": 1e-3} | SETTINGS.get(method, {})
+    scores = []
+    for rows, devices in ((16, 1), (64, 8)):
+        monkeypatch.setattr(adapter_module, "padded_rows", lambda *_, rows=rows: rows)
+        adapter = Adapter(tiny, gallery, devices=devices, **settings)
+        batches = (queries[:16], queries[16:32], queries[32:37])
+        scores.append(np.concatenate([adapter.similarities(batch) for batch in batches]))
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5, atol=1e-5)
+    source = golden["image_embeds" if query == "image" else "text_embeds"]
+    unmoved = np.abs(scores[0] - source[:37] @ gallery.T).max() < 1e-4
+    assert unmoved == (method == "none")
