@@ -148,14 +148,6 @@ def toy_queries():
     return lambda seed, n: np.random.default_rng(seed).normal(size=(n, WIDTH)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def quick_compiles():
-    """Compiles for a module without most of XLA's optimisations, in two thirds of the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture
 def compilations(caplog):
     """A context that fills a list with the names of what is compiled inside it."""

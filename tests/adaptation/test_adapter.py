@@ -10,8 +10,6 @@ import reex_jax
 from reex_jax import Adapter, load_clip
 from reex_jax.adaptation.adapter import padded_rows
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 @pytest.fixture(scope="module")
 def adapter(tiny, golden):

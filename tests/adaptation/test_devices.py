@@ -32,9 +32,6 @@ def assert_same_state(one, other):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5, err_msg=jax.tree_util.keystr(path))
 
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
-
 @pytest.fixture(params=[*SETTINGS, "none"])
 def make(request, toy_stream):
     """(rows, devices) -> a stream of the method under test."""

@@ -12,7 +12,6 @@ from reex_jax.adaptation.methods import own_settings
 from reex_jax.errors import UserError
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from reex_jax import Adapter, load_clip
 from reex_jax.adaptation.saved import IDENTITY, fingerprint
 from reex_jax.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 @pytest.fixture(scope="module")
 def tokens(golden):
