@@ -32,7 +32,15 @@ def assert_same_state(one, other):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5, err_msg=jax.tree_util.keystr(path))
 
 
-@pytest.fixture(params=[*SETTINGS, "none"])
+LONG = ("reex, gallery",)  # close kin of one that is always run
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name in [*SETTINGS, "none"]
+    ]
+)
 def make(request, toy_stream):
     """(rows, devices) -> a stream of the method under test."""
     assert set(METHODS) <= {name.split(",")[0] for name in [*SETTINGS, "none"]}
@@ -63,11 +71,16 @@ def test_padding_and_devices_change_nothing(make, toy_queries):
     assert_same_state(spread.state, padded.state)
 
 
-SLOW = [pytest.param(method, marks=pytest.mark.slow) for method in SETTINGS if method != "reex"]
+REAL = [
+    pytest.param(
+        method, query, marks=[pytest.mark.slow] if (method, query) != ("reex", "text") else []
+    )
+    for method in [*SETTINGS, "none"]
+    for query in ("image", "text")
+]
 
 
-@pytest.mark.parametrize("query", ["image", "text"])
-@pytest.mark.parametrize("method", ["reex", *SLOW, pytest.param("none", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method, query", REAL)
 def test_the_real_encoders_agree_on_one_device_and_eight(method, query, tiny, golden, monkeypatch):
     """Three batches, the last one ragged; eight devices hold 64 rows, most of them padding."""
     if query == "image":
