@@ -7,12 +7,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reex_jax.adaptation.adapter import Adapter
     from reex_jax.clip.api import Clip, load_clip
 
-__all__ = ["Clip", "load_clip"]
+__all__ = ["Adapter", "Clip", "load_clip"]
 __version__ = "0.1.0"
 
-_HOMES = {"Clip": "reex_jax.clip.api", "load_clip": "reex_jax.clip.api"}
+_HOMES = {
+    "Adapter": "reex_jax.adaptation.adapter",
+    "Clip": "reex_jax.clip.api",
+    "load_clip": "reex_jax.clip.api",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.adaptation.encoder import Inputs, query_encoder
-from reex_jax.adaptation.methods import make_method
+from reex_jax.adaptation.methods import make_method, own_settings
+from reex_jax.adaptation.saved import fingerprint, restore_adapter, save_adapter
 from reex_jax.adaptation.update import (
     AdaptState,
     Constants,
@@ -21,15 +22,12 @@ from reex_jax.adaptation.update import (
     initial_state,
     replicate,
 )
-from reex_jax.checkpoints import open_checkpoints, restore_latest, save_state
 from reex_jax.clip.api import Clip
 from reex_jax.clip.inputs import check_ids, check_pixels
 from reex_jax.errors import UserError
 from reex_jax.retrieval.gallery import check_embeddings
 from reex_jax.retrieval.ranks import ranks_of
 from reex_jax.retrieval.topk import top_k
-
-_IDENTITY = "adapter.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,7 @@ class Adapter:
                 value, or a gallery that is empty, of another width, or not of unit vectors.
         """
         self._objective, self._settings = make_method(method, settings)
-        self._identity = {"method": method, "query": query, "settings": settings}
+        self._method, self._given = method, {n: v for n, v in settings.items() if n != "devices"}
         self._encoder = query_encoder(clip.model, query, self._settings.parameters)
         self._clip, self._query = clip, query
         self._devices = _devices(self._settings.devices, self._settings.batch_size)
@@ -172,37 +170,28 @@ class Adapter:
         Raises:
             UserError: the folder holds something else.
         """
-        folder = Path(path)
-        file = folder / _IDENTITY
-        if folder.exists() and any(folder.iterdir()) and not file.is_file():
-            raise UserError(f"{folder} holds something else; give a new or empty folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(self._identity, indent=2, sort_keys=True) + "\n", "utf-8")
-        state = self.state
-        with open_checkpoints(folder, keep=1) as manager:
-            save_state(manager, int(state.batches), state)
+        save_adapter(path, self._identity, self.state)
 
     def restore(self, path: str | Path) -> None:
         """Goes on from what `save` wrote; the next batch gives the same numbers as then.
 
         Raises:
-            UserError: nothing was saved there, or by an adapter of another method, query or
-                settings, or for another model or gallery.
+            UserError: nothing was saved there, or by an adapter of another method, query, model,
+                gallery or settings (the number of devices may differ).
         """
-        file = Path(path) / _IDENTITY
-        if not file.is_file():
-            raise UserError(f"{path} holds no saved adapter ({_IDENTITY} is missing)")
-        saved = json.loads(file.read_text("utf-8"))
-        own = json.loads(json.dumps(self._identity))
-        for key in own:
-            if saved.get(key) != own[key]:
-                raise UserError(
-                    f"{path} was saved with {key} {saved.get(key)!r}, but this adapter has "
-                    f"{own[key]!r}; make an Adapter like the saved one"
-                )
-        with open_checkpoints(Path(path), keep=1) as manager:
-            state, _ = restore_latest(manager, self.state)
-        self._state = replicate(state, self._devices)
+        self._state = replicate(restore_adapter(path, self._identity, self.state), self._devices)
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        shared = asdict(self._settings)
+        del shared["devices"]
+        return {
+            "method": self._method,
+            "query": self._query,
+            "settings": own_settings(self._method) | self._given | shared,
+            "model": fingerprint((self._constants.source, self._constants.frozen)),
+            "gallery": fingerprint(self._gallery),
+        }
 
     def _step(self, queries: Any) -> tuple[jax.Array, dict[str, float], int]:
         """Padded embeddings [P, d] on the first device, diagnostics, and how many are real."""
@@ -250,9 +239,15 @@ def padded_rows(count: int, batch_size: int, devices: int) -> int:
     return rows
 
 
-def _some(queries: Iterable[Any]) -> Any:
-    """The queries as a list, where there are any; single ones pass, for `Clip` to refuse."""
-    if isinstance(queries, list | tuple) and not queries:
+def _some(queries: Any) -> Any:
+    """The queries, where there are any; a single string passes, for `Clip` to refuse."""
+    if not isinstance(queries, Iterable):
+        raise UserError(
+            f"queries must be a list or an array, not one {type(queries).__name__}; write [query]"
+        )
+    if isinstance(queries, Iterator):
+        queries = list(queries)
+    if isinstance(queries, Sized) and not isinstance(queries, str) and not len(queries):
         raise UserError("a batch of 0 queries; give at least one")
     return queries
 

@@ -23,7 +23,7 @@ def find_method(method: str) -> Factory:
     Raises:
         UserError: an unknown name, a module that cannot be imported, or no such function in it.
     """
-    if ":" not in method:
+    if not isinstance(method, str) or ":" not in method:
         if method not in METHODS:
             raise unknown("method", method, METHODS)
         method = METHODS[method]
@@ -45,8 +45,12 @@ def own_settings(method: str) -> dict[str, Any]:
     Raises:
         UserError: see `find_method`; or a setting without default or with a shared one's name.
     """
-    settings = {}
-    for name, parameter in inspect.signature(find_method(method)).parameters.items():
+    found, settings = find_method(method), {}
+    try:
+        signature = inspect.signature(found)
+    except ValueError as error:  # some built-in types have none
+        raise UserError(f"method {method!r} is no function that makes an Objective") from error
+    for name, parameter in signature.parameters.items():
         if parameter.default is inspect.Parameter.empty or name in SHARED:
             raise UserError(
                 f"method {method!r}: its setting {name!r} needs a default and a name of its own"

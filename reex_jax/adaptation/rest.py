@@ -64,7 +64,15 @@ def decoupled(temperature: float) -> Differentiation:
         step = problem.differentiate(loss, parameters, state)
         general = problem.differentiate(forgetting, parameters, state).gradient
         along = optax.tree.vdot(step.gradient, general)
-        share = jnp.minimum(along, 0.0) / (optax.tree.vdot(general, general) + 1e-12)
+        # At the source itself that divergence is at its minimum, and its gradient only rounding
+        # noise, which differs from device to device.
+        away = jnp.bool_(False)
+        for now, then in zip(
+            jax.tree.leaves(parameters), jax.tree.leaves(problem.source), strict=True
+        ):
+            away |= (now != then).any()
+        against = jnp.where(away, jnp.minimum(along, 0.0), 0.0)
+        share = against / (optax.tree.vdot(general, general) + 1e-12)
         gradient = jax.tree.map(lambda g, k: g - share * k, step.gradient, general)
         return step._replace(gradient=gradient)
 

@@ -25,7 +25,7 @@ from reex_jax.adaptation.objective import (
     State,
     Step,
 )
-from reex_jax.adaptation.settings import check_positive, check_share
+from reex_jax.adaptation.settings import check_positive, check_share, check_weights
 
 
 class SarState(NamedTuple):
@@ -68,6 +68,7 @@ def sar(
     """
     check_positive(temperature=temperature, rho=rho)
     check_share(share=share, momentum=momentum)
+    check_weights(restore_below=restore_below)
 
     def init(start: Start) -> SarState:
         nothing = jnp.zeros(start.batch_size, bool)

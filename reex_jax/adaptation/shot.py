@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from reex_jax.adaptation.masked import entropy, log_softmax_at, masked_mean
 from reex_jax.adaptation.objective import Batch, Loss, Objective, State
-from reex_jax.adaptation.settings import check_positive, check_share
+from reex_jax.adaptation.settings import check_positive, check_share, check_weights
 
 
 def shot(
@@ -27,6 +27,7 @@ def shot(
     """
     check_positive(temperature=temperature)
     check_share(pseudo_label_above=pseudo_label_above)
+    check_weights(pseudo_label_weight=pseudo_label_weight)
 
     def loss(batch: Batch, state: State) -> Loss:
         log_p = log_softmax_at(batch.similarities, temperature)

@@ -1,0 +1,172 @@
+"""The public adapter on the tiny model: searching, and refusing what cannot be right."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+import reex_jax
+from reex_jax import Adapter, load_clip
+from reex_jax.adaptation.adapter import padded_rows
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny, golden):
+    """One compiled adapter for text queries; tests reset it first."""
+    return Adapter(
+        tiny,
+        golden["image_embeds"],
+        query="text",
+        batch_size=4,
+        learning_rate=1e-2,
+        steps=2,
+        k=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def tokens(golden):
+    return golden["tokens"].astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def pixels(golden):
+    return golden["images"].transpose(0, 2, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny, golden):
+    """An adapter for images that never adapts."""
+    return Adapter(tiny, golden["text_embeds"], query="image", method="none", batch_size=4)
+
+
+def test_the_default_method_is_reex(adapter):
+    assert adapter._method == "reex"
+    assert reex_jax.Adapter is Adapter and "Adapter" in dir(reex_jax)
+
+
+def test_search_ranks_the_adapted_similarities(adapter, tokens, golden):
+    adapter.reset()
+    first, second = adapter.similarities(tokens[:4]), adapter.similarities(tokens[4:7])
+    assert first.shape == (4, 96) and second.shape == (3, 96) and second.dtype == np.float32
+    assert not np.allclose(second, golden["text_embeds"][4:7] @ golden["image_embeds"].T, atol=1e-3)
+    adapter.reset()
+    for queries, scores, k in ((tokens[:4], first, 5), (tokens[4:7], second, 96)):
+        result = adapter.search(queries, k=k)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        np.testing.assert_array_equal(result.indices[:, :5], order[:, :5])
+        np.testing.assert_allclose(
+            result.scores, np.take_along_axis(scores, result.indices, axis=1), atol=1e-6
+        )
+        assert result.indices.dtype == np.int32 and result.scores.dtype == np.float32
+        assert set(result.diagnostics) == {"loss", "confident", "skipped"}
+        assert 0 <= result.diagnostics["confident"] <= 1 and result.diagnostics["skipped"] == 0
+        assert np.isfinite(result.diagnostics["loss"])
+    assert adapter.state.batches == 2
+
+
+def test_ten_results_come_unless_asked_otherwise(plain, pixels):
+    assert plain.search(pixels[:1]).indices.shape == (1, 10)
+
+
+def test_adapt_gives_unit_embeddings_of_the_real_queries(adapter, tokens, golden):
+    adapter.reset()
+    scores = adapter.similarities(tokens[:3])
+    adapter.reset()
+    embeddings, diagnostics = adapter.adapt(tokens[:3])
+    assert embeddings.shape == (3, 32) and isinstance(embeddings, jax.Array)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(embeddings @ golden["image_embeds"].T, scores, atol=1e-6)
+    assert set(diagnostics) == {"loss", "confident", "skipped"}
+
+
+def test_a_single_query_is_a_batch(adapter, tokens):
+    adapter.reset()
+    result = adapter.search(tokens[:1], k=3)
+    assert result.indices.shape == (1, 3)
+    assert np.isfinite(result.scores).all() and np.isfinite(result.diagnostics["loss"])
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(adapter.state.parameters))
+
+
+def test_a_state_outlives_the_batches_after_it(adapter, tokens):
+    adapter.reset()
+    kept = adapter.state
+    copy = jax.device_get(kept)
+    adapter.adapt(tokens[:4])
+    for held, was in zip(jax.tree.leaves(kept), jax.tree.leaves(copy), strict=True):
+        np.testing.assert_array_equal(held, was)
+    assert adapter.gallery.shape == (96, 32)
+
+
+def test_the_clip_is_left_as_it_is(adapter, tiny, tokens):
+    before = jax.device_get(nnx.state(tiny.model))
+    adapter.reset()
+    adapter.adapt(tokens[:4])
+    after = nnx.state(tiny.model)
+    for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_no_method_gives_the_clip_s_own_embeddings(plain, tiny, pixels):
+    found, diagnostics = plain.adapt(pixels[:3])
+    np.testing.assert_allclose(found, tiny.encode_pixels(pixels[:3]), atol=1e-6)
+    assert diagnostics == {"loss": 0, "confident": 1, "skipped": 0}
+
+
+@pytest.mark.parametrize("query", ["image", "text"])
+def test_raw_and_prepared_queries_agree(query, compilations):
+    clip = load_clip(precision="float32")
+    rng = np.random.default_rng(0)
+    if query == "image":
+        drawn = rng.integers(0, 256, (3, 50, 40, 3), dtype=np.uint8)
+        raw, gallery = [Image.fromarray(x) for x in drawn], clip.encode_texts(["a red circle"])
+        prepared, plain = clip.pixels_of(raw), clip.encode_images(raw)
+    else:
+        raw = ["a red circle", "a square above a large green ring", "two blue rings"]
+        gallery = clip.encode_images([Image.new("RGB", (40, 40), "red")])
+        prepared, plain = clip.tokens_of(raw), clip.encode_texts(raw)
+    adapter = Adapter(clip, gallery, query=query, method="none", batch_size=4)
+    wanted = adapter.adapt(prepared)[0]
+    np.testing.assert_allclose(wanted, plain, atol=1e-5)
+    again = raw, iter(raw), tuple(raw), jax.numpy.asarray(prepared)
+    with compilations() as names:
+        for queries in again:
+            np.testing.assert_array_equal(adapter.adapt(queries)[0], wanted)
+    assert not names
+    if query == "text":  # a longer padding is another program, once
+        long = ["a red circle " * 9] * 3
+        assert clip.tokens_of(long).shape[1] > prepared.shape[1]
+        with compilations() as names:
+            adapter.adapt(long)
+        assert names
+        with compilations() as names:
+            adapter.adapt(long), adapter.adapt(raw)
+        assert not names
+
+
+@pytest.mark.parametrize(
+    "count, batch_size, devices, rows",
+    [
+        (1, 64, 1, 1),
+        (4, 64, 1, 4),
+        (5, 64, 1, 16),
+        (17, 64, 1, 64),
+        (1, 64, 8, 8),
+        (9, 64, 8, 16),
+        (64, 64, 64, 64),
+        (3, 5, 1, 5),
+        (2, 5, 1, 2),
+    ],
+)
+def test_padded_rows_are_few_and_enough(count, batch_size, devices, rows):
+    assert padded_rows(count, batch_size, devices) == rows
+
+
+def test_padded_rows_always_fit():
+    for devices in (1, 2, 3, 8):
+        for batch_size in range(devices, 100, devices):
+            seen = {padded_rows(n, batch_size, devices) for n in range(1, batch_size + 1)}
+            assert len(seen) <= 5 and all(rows % devices == 0 for rows in seen)
+            for count in range(1, batch_size + 1):
+                assert count <= padded_rows(count, batch_size, devices) <= batch_size

@@ -1,0 +1,152 @@
+"""What adapts, how the parts of queries are shuffled, and that frozen matrices cost no gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reex_jax.adaptation.encoder import (
+    FILTERS,
+    query_encoder,
+    shuffle_between,
+    shuffle_patches,
+)
+from reex_jax.adaptation.methods import make_method
+from reex_jax.adaptation.update import Constants, compile_update, initial_state, replicate
+from reex_jax.errors import UserError
+
+BLOCK_NORMS = {
+    ("blocks", norm, part) for norm in ("attention_norm", "mlp_norm") for part in ("scale", "bias")
+}
+OUTER_NORMS = {"image": ("pre_norm", "post_norm"), "text": ("final_norm",)}
+
+
+def paths(encoder):
+    return {path for path, _ in nnx.to_flat_state(encoder.parameters)}
+
+
+@pytest.mark.parametrize("query", ["image", "text"])
+def test_filters_choose_exactly_the_layer_norms(tiny, query):
+    outer = {(norm, part) for norm in OUTER_NORMS[query] for part in ("scale", "bias")}
+    assert paths(query_encoder(tiny.model, query, "block_layer_norms")) == BLOCK_NORMS
+    assert paths(query_encoder(tiny.model, query, "layer_norms")) == BLOCK_NORMS | outer
+    everything = query_encoder(tiny.model, query, "all")
+    assert not jax.tree.leaves(everything.frozen)
+    tower = tiny.model.vision if query == "image" else tiny.model.text
+    assert paths(everything) == {path for path, _ in nnx.to_flat_state(nnx.state(tower))}
+
+
+@pytest.mark.parametrize("parameters", FILTERS)
+def test_the_split_tower_embeds_as_the_whole_one(tiny, golden, parameters):
+    tokens = golden["tokens"][:4].astype(np.int32)
+    encoder = query_encoder(tiny.model, "text", parameters)
+    found = encoder.embed(encoder.parameters, encoder.frozen, tokens)
+    np.testing.assert_allclose(found, tiny.encode_tokens(tokens), atol=1e-6)
+
+
+def test_unknown_names_are_refused(tiny):
+    with pytest.raises(UserError, match="unknown value of query: 'texts'; did you mean 'text'"):
+        query_encoder(tiny.model, "texts", "all")
+    with pytest.raises(UserError, match="unknown value of parameters: 'layer_norm'; did you mean"):
+        query_encoder(tiny.model, "text", "layer_norm")
+
+
+@pytest.mark.parametrize("height, width", [(24, 24), (26, 31), (4, 4)])
+def test_patches_change_places_whole(height, width):
+    pixels = np.arange(height * width * 2, dtype=np.float32).reshape(height, width, 2)
+    moved = np.asarray(shuffle_patches(jnp.asarray(pixels), jax.random.key(3)))
+    h, w = height // 4, width // 4
+    squares = [
+        (slice(r * h, (r + 1) * h), slice(c * w, (c + 1) * w)) for r in range(4) for c in range(4)
+    ]
+    there = sorted(pixels[at].tobytes() for at in squares)
+    assert sorted(moved[at].tobytes() for at in squares) == there
+    assert sum(moved[at].tobytes() != pixels[at].tobytes() for at in squares) > 8
+    np.testing.assert_array_equal(moved[4 * h :], pixels[4 * h :])
+    np.testing.assert_array_equal(moved[:, 4 * w :], pixels[:, 4 * w :])
+
+
+def test_each_image_has_its_own_order(tiny, golden):
+    encoder = query_encoder(tiny.model, "image", "layer_norms")
+    same = np.repeat(golden["images"].transpose(0, 2, 3, 1)[:1], 3, axis=0)
+    keys = jax.random.split(jax.random.key(0), 3)
+    moved = np.asarray(encoder.shuffle(same, keys))
+    assert len({image.tobytes() for image in moved}) == 3
+    np.testing.assert_array_equal(encoder.shuffle(same, keys), moved)
+
+
+between = jax.jit(shuffle_between)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.integers(1, 9), st.sampled_from([10, 16]), st.integers(0, 10**6))
+def test_tokens_between_start_and_end_change_places(end, length, seed):
+    ids = np.array([254, *range(1, end), 255] + [0] * (length - end - 1), np.int32)
+    moved = np.asarray(between(ids, end, jax.random.key(seed)))
+    assert moved[0] == 254 and moved[end] == 255 and not moved[end + 1 :].any()
+    assert sorted(moved[1:end]) == list(range(1, end))
+    other = np.pad(ids[: end + 1], (0, 16 - end - 1), constant_values=255)
+    padded = between(other, end, jax.random.key(seed))
+    np.testing.assert_array_equal(padded[: end + 1], moved[: end + 1])
+    np.testing.assert_array_equal(padded[end + 1 :], 255)
+
+
+def test_every_order_of_tokens_comes_as_often():
+    ids = jnp.array([254, 1, 2, 3, 255, 0])
+    keys = jax.random.split(jax.random.key(0), 1200)
+    moved = np.asarray(jax.vmap(lambda key: shuffle_between(ids, jnp.int32(4), key))(keys))
+    orders, counts = np.unique(moved[:, 1:4], axis=0, return_counts=True)
+    assert len(orders) == 6
+    # Binomial(1200, 1/6): 200 with a deviation of 12.9; 5 deviations.
+    assert abs(counts - 200).max() < 65
+
+
+def test_texts_shuffle_between_their_own_start_and_end(tiny, golden):
+    encoder = query_encoder(tiny.model, "text", "layer_norms")
+    ids = golden["tokens"][:6].astype(np.int32)
+    keys = jax.random.split(jax.random.key(1), 6)
+    moved = np.asarray(encoder.shuffle(ids, keys))
+    for was, now in zip(ids, moved, strict=True):
+        end = list(was).index(255)
+        assert now[0] == was[0] and sorted(now[1:end]) == sorted(was[1:end])
+        np.testing.assert_array_equal(now[end:], was[end:])
+    assert (moved != ids).any()
+
+
+def flops(clip, gallery, inputs, parameters):
+    """Of the compiled step for one update on one device; XLA counts a loop's body once."""
+    objective, shared = make_method(
+        "tent", {"steps": 1, "parameters": parameters, "batch_size": 16}
+    )
+    encoder = query_encoder(clip.model, "text", parameters)
+    constants = Constants(
+        encoder.frozen, encoder.parameters, gallery, jnp.float32(0.01), jnp.float32(1e-3)
+    )
+    devices = jax.devices()[:1]
+    arguments = replicate(
+        (constants, initial_state(objective, shared, constants), inputs, np.ones(16, bool)), devices
+    )
+    step = compile_update(objective, encoder, shared, devices).lower(*arguments).compile()
+    return step.cost_analysis()["flops"]
+
+
+def test_frozen_matrices_cost_no_gradient(tiny, golden):
+    """A gradient of a [w, m] matrix from T tokens is a product of 2 T w m operations.
+
+    A layer has 12 w^2 weights in its matrices (4 of attention, twice 4 of the MLP), so adapting
+    all must cost at least 24 T w^2 operations more than adapting LayerNorms, if the latter
+    computes none of them. What else "all" pays for (biases, embeddings, AdamW) is on top.
+    """
+    inputs = golden["tokens"][:16].astype(np.int32)
+    gallery = jnp.asarray(golden["image_embeds"])
+    norms, everything = (
+        flops(tiny, gallery, inputs, parameters) for parameters in ("layer_norms", "all")
+    )
+    tokens, width = inputs.size, tiny.config.text.hidden_size
+    assert everything - norms >= 24 * tokens * width**2
+    # The other way round: forward and input gradients are 4 T w m, and attention and the small
+    # operations add less than half of that again.
+    assert norms <= 1.5 * 2 * 24 * tokens * width**2
