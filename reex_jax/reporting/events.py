@@ -20,4 +20,5 @@ def write_events(folder: Path, rows: list[Row]) -> None:
             for name in _SHOWN:
                 # TensorBoard allows no @ in a name.
                 tag = f"{stream}/{name.replace('@', '_at_')}"
-                writer.add_scalar(tag, row[name], row["severity"])
+                if row[name] is not None:  # a loss that was never finite
+                    writer.add_scalar(tag, row[name], row["severity"])
