@@ -95,6 +95,9 @@ def significance(folder: RunFolder, rows: Sequence[Row]) -> str:
 
     Returns:
         Lines of text, one a direction and method; empty for fewer than two methods.
+
+    Raises:
+        UserError: ranks cannot be read.
     """
     lines = []
     for direction in dict.fromkeys(r["direction"] for r in rows):
@@ -122,7 +125,7 @@ def _hits(folder: RunFolder, rows: Sequence[Row]) -> Mapping[str, np.ndarray]:
     complete = [m for m, own in streams.items() if own == set.union(*streams.values())]
     return {
         method: np.mean(
-            [np.load(folder.ranks(r)) == 0 for r in corrupted if r["method"] == method], axis=0
+            [folder.read_ranks(r) == 0 for r in corrupted if r["method"] == method], axis=0
         )
         for method in complete
     }

@@ -1,5 +1,6 @@
 """TensorBoard events of a run: each stream's numbers."""
 
+import shutil
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
@@ -13,7 +14,11 @@ _SHOWN = (
 
 
 def write_events(folder: Path, rows: list[Row]) -> None:
-    """Writes rows below `folder`/events; a stream's severity is the step of its curve."""
+    """Writes rows to `folder`/events, in the place of what is there.
+
+    A stream's severity is the step of its curve.
+    """
+    shutil.rmtree(folder / "events", ignore_errors=True)
     with SummaryWriter(str(folder / "events")) as writer:
         for row in rows:
             stream = f"{row['method']}/{row['direction']}/{row['corruption']}/seed{row['seed']}"

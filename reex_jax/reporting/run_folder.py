@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reex_jax.errors import UserError
 
 Row = dict[str, Any]
@@ -65,6 +67,21 @@ class RunFolder:
     def ranks(self, row: Mapping[str, Any]) -> Path:
         """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer."""
         return self._file("ranks", stream_key(row), ".npy")
+
+    def read_ranks(self, row: Mapping[str, Any]) -> np.ndarray:
+        """What lies at `ranks`.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        file = self.ranks(row)
+        try:
+            return np.load(file)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                f"{file}: the ranks of a stream cannot be read ({error}); remove its line from "
+                f"{self.metrics}, it is then measured again"
+            ) from error
 
     def checkpoint(self, method: str, stream: Any) -> Path:
         """The folder that keeps what a method had learned when a stream ended."""

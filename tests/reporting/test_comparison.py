@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from reex_jax.errors import UserError
 from reex_jax.reporting.comparison import comparison_table, significance
 from reex_jax.reporting.run_folder import RunFolder
 
@@ -153,3 +154,14 @@ def test_what_cannot_be_compared_is_left_out(folder):
     other = with_ranks(folder, "sar", 0.9, 1)
     assert "tent" not in significance(folder, [*whole, *part, *other])
     assert "sar - none" in significance(folder, [*whole, *part, *other])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"torn"])
+def test_ranks_that_are_lost_are_named(folder, content):
+    rows = [*with_ranks(folder, "none", 0.5, 0), *with_ranks(folder, "tent", 0.5, 1)]
+    file = folder.ranks(rows[5])
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"tent-.*-fog-5-1-.*\.npy: the ranks .*remove its line from"
+    ):
+        significance(folder, rows)

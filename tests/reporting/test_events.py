@@ -58,6 +58,12 @@ def test_methods_have_curves_of_their_own(tmp_path):
     assert found["tent/image_to_text/contrast/seed2/recall_at_1", 5] == 55.0
 
 
+def test_a_restarted_run_has_its_curves_once(tmp_path):
+    write_events(tmp_path, [ROW])
+    write_events(tmp_path, [ROW, ROW | {"seed": 3}])
+    assert len(scalars(tmp_path)) == 2 * 10  # of the one file that is left
+
+
 def test_a_loss_that_was_never_finite_is_left_out(tmp_path):
     write_events(tmp_path, [ROW | {"loss": None, "confident": None}])
     names = {tag.rpartition("/")[2] for tag, _ in scalars(tmp_path)}
