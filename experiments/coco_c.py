@@ -87,6 +87,8 @@ def get_config(sweeps: str = "") -> ConfigDict:
                     "word_deletion",
                     "punctuation_insertion",
                 ),
+                # The file in which sentence kinds look up their texts.
+                "sentences": "",
                 "severities": (5,),
             },
             "seeds": (0,),

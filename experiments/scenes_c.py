@@ -72,6 +72,8 @@ def get_config() -> ConfigDict:
                     "word_deletion",
                     "punctuation_insertion",
                 ),
+                # The file in which sentence kinds look up their texts.
+                "sentences": "",
                 "severities": (5,),
             },
             "seeds": (0,),

@@ -162,12 +162,25 @@ def check_values(values: Mapping[str, Any], checks: Mapping[str, Check], example
     flat = _flat(values)
     for key in flat:
         if key not in checks:
-            raise unknown("config key", key, checks)
+            raise _unknown_key(key, checks)
     missing = [key for key in checks if key not in flat]
     if missing:
         raise UserError(f"config keys are missing: {', '.join(missing)}; see {example}")
     for key, check in checks.items():
         check(key, flat[key])
+
+
+def _unknown_key(key: str, known: Iterable[str]) -> UserError:
+    """Lists only what stands beside the key: `data.sed` has the keys below `data` beside it."""
+    known, parent = tuple(known), key
+    while parent:
+        parent = parent.rpartition(".")[0]
+        if any(name.startswith(f"{parent}.") for name in known):
+            break
+    prefix = f"{parent}." if parent else ""
+    beside = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+    listed = {prefix + (f"{n.split('.')[0]}.*" if "." in n else n) for n in beside}
+    return unknown("config key", key, known, listed)
 
 
 def check_arguments(argv: Sequence[str], keys: Iterable[str], example: str) -> None:
@@ -185,7 +198,7 @@ def check_arguments(argv: Sequence[str], keys: Iterable[str], example: str) -> N
     for position, argument in enumerate(argv[1:], 1):
         key = re.match(r"--?(?:no)?config\.([^=]+)", argument)
         if key and key[1] not in known:
-            raise unknown("config key", key[1], known)
+            raise _unknown_key(key[1], known)
         file = re.match(r"--?config(?:=(.*))?$", argument)
         if file:
             path = file[1] if file[1] is not None else "".join(argv[position + 1 : position + 2])

@@ -28,7 +28,9 @@ from reex_jax.checks import (
 )
 from reex_jax.clip.choices import PRECISIONS
 from reex_jax.corruptions.image import IMAGE_CORRUPTIONS
-from reex_jax.corruptions.text import TEXT_CORRUPTIONS
+from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
+from reex_jax.corruptions.text import TEXT_SEVERITIES
+from reex_jax.corruptions.text_sentences import how_to_make
 from reex_jax.datasets.released import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.datasets.retrieval_set import DIRECTIONS
 from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
@@ -46,7 +48,14 @@ def default_config() -> ConfigDict:
             "precision": "auto",
             "data": data_defaults(),
             "directions": DIRECTIONS,
-            "corruptions": {"clean": True, "image": (), "text": (), "severities": (5,)},
+            "corruptions": {
+                "clean": True,
+                "image": (),
+                "text": (),
+                # The file in which sentence kinds look up their texts.
+                "sentences": "",
+                "severities": (5,),
+            },
             "seeds": (0,),
             "max_queries": 0,
             "batch_size": 64,
@@ -91,7 +100,8 @@ _CHECKS: dict[str, Check] = {
     "directions": some_of(DIRECTIONS, empty=False),
     "corruptions.clean": flag,
     "corruptions.image": some_of(IMAGE_CORRUPTIONS, empty=True),
-    "corruptions.text": some_of(dict.fromkeys((*TEXT_CORRUPTIONS, *CAPTION_FOLDERS)), empty=True),
+    "corruptions.text": some_of(TEXT_SEVERITIES, empty=True),
+    "corruptions.sentences": text,
     "corruptions.severities": integers(1, HIGHEST_SEVERITY),
     "seeds": integers(0),
     "max_queries": integer(0),
@@ -117,7 +127,7 @@ def check_command_line(argv: Sequence[str]) -> None:
     Raises:
         UserError: a `--config.key` that does not exist, or a configuration file that does not.
     """
-    check_arguments(argv, [*_CHECKS, *_OPEN, *setting_keys()], _EXAMPLE)
+    check_arguments(argv, [*_CHECKS, "variants", *setting_keys()], _EXAMPLE)
 
 
 def check_config(config: ConfigDict) -> None:
@@ -138,6 +148,7 @@ def check_config(config: ConfigDict) -> None:
 
 
 def _check_together(config: ConfigDict) -> None:
+    _check_sentences(config)
     for name in (*config.corruptions.image, *config.corruptions.text):
         high = _highest_severity(config, name)
         too_high = [s for s in config.corruptions.severities if s > high]
@@ -163,9 +174,21 @@ def _highest_severity(config: ConfigDict, name: str) -> int:
         return IMAGE_CORRUPTIONS[name].severities
     if config.data.released_captions and name in CAPTION_FOLDERS:
         return HIGHEST_SEVERITY  # the files that are missing are named when they are opened
-    if name not in TEXT_CORRUPTIONS:
+    return TEXT_SEVERITIES[name]
+
+
+def _check_sentences(config: ConfigDict) -> None:
+    """Sentence kinds are read from exactly one place."""
+    released, rewritten = config.data.released_captions, config.corruptions.sentences
+    kinds = [name for name in config.corruptions.text if name in SENTENCE_KINDS]
+    if kinds and not released and not rewritten:
         raise UserError(
-            f"corruptions.text has {name!r}, which is read from published files; set "
-            "data.released_captions to their folder, or leave it out"
+            f"corruptions.text has {', '.join(kinds)}, but neither corruptions.sentences nor "
+            f"data.released_captions says where the texts are; {how_to_make(kinds)}"
         )
-    return TEXT_CORRUPTIONS[name].severities
+    if kinds and released and rewritten:
+        raise UserError(
+            f"corruptions.text has {', '.join(kinds)}, and both corruptions.sentences "
+            f"({rewritten!r}) and data.released_captions ({released!r}) say where the texts are; "
+            "empty one of them"
+        )

@@ -3,8 +3,11 @@
 Eight fake CPU devices let sharded code run on a laptop; the flag must be set before JAX starts.
 """
 
+import atexit
 import importlib.util
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ["XLA_FLAGS"] = (
@@ -17,6 +20,13 @@ import pytest
 
 # An accidental [n] + [n, 1] gives a wrong matrix instead of an error; refuse it everywhere.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Many tests make the same adapter: its update step takes seconds to compile, and is read back in
+# a tenth of that. A folder for each process, since writing is not atomic.
+_COMPILED = tempfile.mkdtemp(prefix="reex_jax_tests_")
+atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", _COMPILED)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _script(name: str):

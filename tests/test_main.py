@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from reex_jax.reporting.table import MEAN
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -34,11 +36,29 @@ def test_a_run_prints_and_writes_its_table(tmp_path):
     assert "is illegal" not in done.stderr  # tensorboardX complains about names it does not like
 
 
+def test_several_methods_print_and_write_their_comparison(tmp_path):
+    small = ["--config.data.num_images=12", "--config.directions=image_to_text"]
+    small += ["--config.corruptions.image=fog", "--config.batch_size=8"]
+    methods = ["--config.method=none", "--config.method=tent"]
+    done = run_main(*small, *methods, f"--config.results={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "scenes_c").iterdir()
+    assert folder.name.startswith("2_methods-")
+    table = (folder / "table.md").read_text("utf-8")
+    assert table in done.stdout
+    head, none, tent = (line for line in table.splitlines() if line[:3] in ("| m", "| n", "| t"))
+    assert head.split() == ["|", "method", "|", "clean", "|", "fog", "|", *MEAN.split(), "|"]
+    assert none.startswith("| none ") and tent.startswith("| tent ")
+    assert " points of mean R@1, p = " in table
+    assert "stream reset, score last_forward, 3 steps a batch, batches of 8, adapting" in table
+    assert "tent image_to_text fog 5 (seed 0): R@1 " in done.stdout
+
+
 def test_an_unknown_method_is_one_line(tmp_path):
     done = run_main("--config.method=reax", f"--config.results={tmp_path}")
     assert done.returncode == 1
     assert "error: unknown value of method: 'reax'" in done.stderr
-    assert "allowed: none" in done.stderr
+    assert "did you mean 'reex'? allowed: deyo, eata, none, " in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from reex_jax.checks import Check, integer, number, one_of
+from reex_jax.checks import Check, filled, integer, number, one_of
 from reex_jax.errors import UserError, unknown
 
 QUERIES = ("image", "text")
@@ -148,25 +148,47 @@ def check_method_names(
     Raises:
         UserError: naming the key and what is allowed.
     """
+    labels = _variant_names(variants)
+    for key, name in [
+        *(("value of method:", name) for name in methods if name not in labels),
+        *((f"method of variant {v['name']!r}:", v["method"]) for v in variants),
+    ]:
+        if name not in METHODS and ":" not in str(name):
+            raise unknown(key, name, [*METHODS, *labels])
+    known = default_settings()
+    for method, by_query in settings.items():
+        if not isinstance(by_query, Mapping) or set(by_query) != set(QUERIES):
+            found = ", ".join(by_query) if isinstance(by_query, Mapping) else repr(by_query)
+            raise UserError(
+                f"settings.{method} has {found}; it must have {' and '.join(QUERIES)}, each with "
+                "the settings for such queries"
+            )
+        if method in known:  # of a method of the user's own, its function knows the settings
+            for query, own in by_query.items():
+                _check_settings(f"settings.{method}.{query}", own, known[method][query])
+
+
+def _variant_names(variants: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not isinstance(variants, list | tuple):
+        raise UserError(f"variants is {variants!r}; it must be a list")
     for variant in variants:
-        if not isinstance(variant, Mapping) or not {"name", "method", "changes"} <= set(variant):
+        if not isinstance(variant, Mapping) or set(variant) != {"name", "method", "changes"}:
             raise UserError(f"variants has {variant!r}; each needs name, method and changes")
+        filled("the name of a variant", variant["name"])
+        if not isinstance(variant["changes"], Mapping):
+            raise UserError(
+                f"variant {variant['name']!r} changes {variant['changes']!r}; write settings and "
+                "their values, for example {'k': 5}"
+            )
     labels = [variant["name"] for variant in variants]
     if len({*labels, *METHODS}) < len(labels) + len(METHODS):
         raise UserError(f"variants has the names {labels}; each must differ, also from methods")
-    for key, name in [
-        *(("method", name) for name in methods if name not in labels),
-        *((f"method of variant {v['name']!r}:", v["method"]) for v in variants),
-    ]:
-        if name not in METHODS and ":" not in name:
-            raise unknown(f"value of {key.removesuffix(':')}:", name, [*METHODS, *labels])
-    known = default_settings()
-    for method, by_query in settings.items():
-        if method not in known:  # a method of the user's own; its function knows its settings
-            continue
-        for query, own in by_query.items():
-            if query not in QUERIES:
-                raise unknown(f"key of settings.{method}:", query, QUERIES)
-            for name in own:
-                if name not in known[method][query]:
-                    raise unknown(f"key of settings.{method}.{query}:", name, known[method][query])
+    return labels
+
+
+def _check_settings(key: str, own: Any, known: Mapping[str, Any]) -> None:
+    if not isinstance(own, Mapping):
+        raise UserError(f"{key} is {own!r}; it must hold settings: {', '.join(known)}")
+    for name in own:
+        if name not in known:
+            raise unknown(f"key of {key}:", name, known)

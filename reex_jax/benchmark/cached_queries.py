@@ -10,6 +10,7 @@ from importlib import resources
 from PIL import Image
 
 from reex_jax.benchmark.own_queries import Query, corrupted_array, own_query
+from reex_jax.corruptions.text_sentences import SentenceRewrites
 from reex_jax.datasets.corrupted_cache import CachedImages, fingerprint, open_cache
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
 from reex_jax.reporting.run_folder import CLEAN
@@ -26,9 +27,19 @@ class CachedQueries:
     removed, so that the next run writes it again.
     """
 
-    def __init__(self, data: RetrievalSet, folder: str, workers: int) -> None:
-        """`folder` holds the files; `workers` threads make images that are not there yet."""
+    def __init__(
+        self,
+        data: RetrievalSet,
+        folder: str,
+        workers: int,
+        sentences: SentenceRewrites | None = None,
+    ) -> None:
+        """`folder` holds the files; `workers` threads make images that are not there yet.
+
+        `sentences` is where sentence kinds look up their texts.
+        """
         self._data = data
+        self._sentences = sentences
         self._folder = folder
         self._workers = workers
         self._identity = {"data": fingerprint(data), "code": corruption_version()}
@@ -47,7 +58,9 @@ class CachedQueries:
                 except ValueError as error:
                     _log.warning("%s; made anew", error)
                     images.path.unlink(missing_ok=True)
-        return own_query(self._data, direction, corruption, severity, seed, position)
+        return own_query(
+            self._data, direction, corruption, severity, seed, position, self._sentences
+        )
 
     def _images(self, corruption: str, severity: int, seed: int) -> CachedImages | None:
         kind = (corruption, severity, seed)

@@ -1,7 +1,8 @@
 """Measures one pass: adapts to its queries batch by batch, and ranks the right answers."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.own_queries import QuerySource
-from reex_jax.benchmark.pipeline import prepared_batches
+from reex_jax.benchmark.pipeline import Batch, prepared_batches
 from reex_jax.benchmark.prepare import query_preparation
 from reex_jax.benchmark.streams import Pass, Stream, query_order
 from reex_jax.clip.api import Clip
@@ -29,16 +30,17 @@ class Course:
         queries_per_s: over the whole pass, making the queries included.
         step_ms: median milliseconds of adapting to one batch and ranking it.
         compile_s: how much longer than that the first batch took; compilation, mostly.
-        loss: mean over batches, of the last step on each.
-        confident: mean share of queries that the method trusted.
+        loss: mean over batches, of the last step on each; batches where it is not finite do not
+            count, and None says that there is no other.
+        confident: mean share of queries that the method trusted; likewise.
         skipped: updates left out because they were not finite.
     """
 
     queries_per_s: float
     step_ms: float
     compile_s: float
-    loss: float
-    confident: float
+    loss: float | None
+    confident: float | None
     skipped: int
 
 
@@ -47,11 +49,13 @@ class Measured:
     """One stream's results.
 
     Attributes:
+        stream: which.
         row: one line of metrics.jsonl, without the method.
         ranks: [num_queries] int32, zero-based rank of each query's best right answer, in the order
             of the data set.
     """
 
+    stream: Stream
     row: dict[str, Any]
     ranks: np.ndarray
 
@@ -99,19 +103,54 @@ def measure(
         workers: threads that prepare queries.
         progress: whether a terminal shows a bar with queries/s, loss and confident share.
     """
-    answers = data.answers(one.direction)
     order = query_order(one, positions)
-    prepare, stack = query_preparation(clip, one.direction)
-    batches = prepared_batches(
+    batches = _batches(clip, data, source, one.direction, order, batch_size, workers)
+    ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
+    return [_measured(data, stream, ranks[stream][positions], course) for stream in one.streams]
+
+
+Order = Sequence[tuple[Stream, int]]
+
+
+def _batches(
+    clip: Clip,
+    data: RetrievalSet,
+    source: QuerySource,
+    direction: str,
+    order: Order,
+    batch_size: int,
+    workers: int,
+) -> Iterator[Batch]:
+    """The queries in their order, made and prepared ahead of the device."""
+    prepare, stack = query_preparation(clip, direction)
+    ids = data.caption_ids if direction == TEXT_TO_IMAGE else data.image_ids
+
+    def prepared(query: tuple[Stream, int]) -> np.ndarray:
+        stream, position = query
+        made = source(direction, stream.corruption, stream.severity, stream.seed, position)
+        return prepare(made)
+
+    return prepared_batches(
         order,
-        lambda query: prepare(source(one.direction, *_corruption(query[0]), query[1])),
+        prepared,
         batch_size=batch_size,
         workers=workers,
         stack=stack,
-        name=lambda query: f"{query[0]}, query {_identity(data, query[0], query[1])!r}",
+        name=lambda query: f"{query[0]}, query {ids[query[1]]!r}",
     )
-    rows = {stream: np.full(answers.shape, -1, np.int32) for stream in one.streams}
-    seconds, losses, confident, skipped = [], [], [], 0
+
+
+def _adapt(
+    adapter: Adapter,
+    answers: np.ndarray,
+    one: Pass,
+    order: Order,
+    batches: Iterator[Batch],
+    progress: bool,
+) -> tuple[dict[Stream, np.ndarray], Course]:
+    """Each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
+    ranks = {stream: np.full(answers.shape, -1, np.int32) for stream in one.streams}
+    seconds, diagnostics = [], []
     began = time.perf_counter()
     with tqdm(
         total=len(order), unit="query", leave=False, disable=None if progress else True
@@ -120,33 +159,34 @@ def measure(
             step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
-            ranks, diagnostics = adapter.ranks(batch.inputs[: len(asked)], right)
-            for (stream, position), query_ranks in zip(asked, ranks, strict=True):
-                rows[stream][position] = query_ranks
+            found, how = adapter.ranks(batch.inputs[: len(asked)], right)
+            for (stream, position), query_ranks in zip(asked, found, strict=True):
+                ranks[stream][position] = query_ranks
             seconds.append(time.perf_counter() - step_began)
-            losses.append(diagnostics["loss"])
-            confident.append(diagnostics["confident"])
-            skipped += int(diagnostics["skipped"])
+            diagnostics.append(how)
             bar.update(len(asked))
-            bar.set_postfix(loss=f"{losses[-1]:.3f}", confident=f"{confident[-1]:.2f}")
+            bar.set_postfix(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
+    whole = time.perf_counter() - began
+    return ranks, _course(len(order) / whole, seconds, diagnostics)
+
+
+def _course(
+    queries_per_s: float, seconds: Sequence[float], diagnostics: Sequence[dict[str, float]]
+) -> Course:
     step = float(np.median(seconds))
-    course = Course(
-        queries_per_s=len(order) / (time.perf_counter() - began),
+    return Course(
+        queries_per_s=queries_per_s,
         step_ms=1e3 * step,
         compile_s=max(0.0, seconds[0] - step),
-        loss=float(np.mean(losses)),
-        confident=float(np.mean(confident)),
-        skipped=skipped,
+        loss=_mean([how["loss"] for how in diagnostics]),
+        confident=_mean([how["confident"] for how in diagnostics]),
+        skipped=sum(int(how["skipped"]) for how in diagnostics),
     )
-    return [_measured(data, stream, rows[stream][positions], course) for stream in one.streams]
 
 
-def _corruption(stream: Stream) -> tuple[str, int, int]:
-    return stream.corruption, stream.severity, stream.seed
-
-
-def _identity(data: RetrievalSet, stream: Stream, position: int) -> str:
-    return (data.caption_ids if stream.direction == TEXT_TO_IMAGE else data.image_ids)[position]
+def _mean(values: Sequence[float]) -> float | None:
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else None
 
 
 def _measured(data: RetrievalSet, stream: Stream, ranks: np.ndarray, course: Course) -> Measured:
@@ -158,4 +198,4 @@ def _measured(data: RetrievalSet, stream: Stream, ranks: np.ndarray, course: Cou
         **recall_interval(ranks, seed=stream.seed),
         **asdict(course),
     }
-    return Measured(row, best_ranks(ranks).astype(np.int32))
+    return Measured(stream, row, best_ranks(ranks).astype(np.int32))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from reex_jax.corruptions.image import corrupt_image
 from reex_jax.corruptions.text import corrupt_text
+from reex_jax.corruptions.text_sentences import SentenceRewrites
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
 from reex_jax.reporting.run_folder import CLEAN
 
@@ -21,14 +22,25 @@ image_to_text, a string for text_to_image. Safe to call from several threads."""
 
 
 def own_query(
-    data: RetrievalSet, direction: str, corruption: str, severity: int, seed: int, position: int
+    data: RetrievalSet,
+    direction: str,
+    corruption: str,
+    severity: int,
+    seed: int,
+    position: int,
+    sentences: SentenceRewrites | None = None,
 ) -> Query:
-    """A query under one of our own corruptions, or a clean one."""
+    """A query under one of our own corruptions, or a clean one.
+
+    `sentences` is where sentence kinds look up their texts; for the rest see `QuerySource`.
+    """
     if direction != IMAGE_TO_TEXT:
         caption, identity = data.captions[position], data.caption_ids[position]
         if corruption == CLEAN:
             return caption
-        return corrupt_text(caption, corruption, severity, item_id=identity, seed=seed)
+        return corrupt_text(
+            caption, corruption, severity, item_id=identity, seed=seed, sentences=sentences
+        )
     if corruption == CLEAN:
         return data.images[position]
     return Image.fromarray(corrupted_array(data, corruption, severity, seed, position))

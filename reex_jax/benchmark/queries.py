@@ -7,13 +7,17 @@ from ml_collections import ConfigDict
 
 from reex_jax.benchmark.cached_queries import CachedQueries
 from reex_jax.benchmark.own_queries import Query, QuerySource, own_query
+from reex_jax.corruptions.text_sentences import SentenceRewrites
 from reex_jax.datasets.released import ReleasedCorruptions, open_released
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
 from reex_jax.reporting.run_folder import CLEAN
 
 
 def query_source(
-    settings: ConfigDict, data: RetrievalSet, wanted: Iterable[tuple[str, str, int]]
+    settings: ConfigDict,
+    data: RetrievalSet,
+    wanted: Iterable[tuple[str, str, int]],
+    sentences: SentenceRewrites | None = None,
 ) -> QuerySource:
     """The queries of a run; published files are checked now, before any work.
 
@@ -22,13 +26,14 @@ def query_source(
         data: the clean set.
         wanted: (direction, corruption, severity) of every stream of the run; clean ones may be
             among them.
+        sentences: where sentence kinds look up their texts, unless these were published.
 
     Raises:
         UserError: a published folder, file or item is missing.
     """
-    own: QuerySource = partial(own_query, data)
+    own: QuerySource = partial(own_query, data, sentences=sentences)
     if settings.cache:
-        own = CachedQueries(data, settings.cache, settings.workers)
+        own = CachedQueries(data, settings.cache, settings.workers, sentences)
     images, captions = settings.released_images, settings.released_captions
     if not images and not captions:
         return own

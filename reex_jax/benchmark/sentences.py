@@ -1,12 +1,48 @@
 """The rewritten captions of a run, checked before any work."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
 from reex_jax.corruptions.text_sentences import SentenceRewrites, how_to_make, read_rewrites
-from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
 from reex_jax.errors import UserError
+
+
+def sentence_kinds(config: ConfigDict) -> list[str]:
+    """The kinds of a run whose texts come from the file `corruptions.sentences`.
+
+    None where captions are no queries, or corrupted ones were published.
+    """
+    if TEXT_TO_IMAGE not in config.directions or config.data.released_captions:
+        return []
+    return [kind for kind in config.corruptions.text if kind in SENTENCE_KINDS]
+
+
+def describe_sentences(kinds: Sequence[str], sentences_file: str) -> dict[str, str] | None:
+    """What a result says of the rewrites it used: the "file" by its name, and its "sha256".
+
+    Args:
+        kinds: from `sentence_kinds`; without any there is nothing to say.
+        sentences_file: where they come from.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if not kinds:
+        return None
+    path = Path(sentences_file)
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); {how_to_make(kinds)}"
+        ) from error
+    return {"file": path.name, "sha256": digest}
 
 
 def load_sentences(

@@ -44,6 +44,17 @@ CAPTION_FOLDERS: Mapping[str, str] = MappingProxyType(
 )
 """Our name of a text corruption -> its published folder, in which each severity has a folder."""
 
+OTHER_FOLDERS: Mapping[str, str] = MappingProxyType(
+    {
+        "formal": "annotation_FormalAug",
+        "casual": "annotation_CasualAug",
+        "passive": "annotation_PassiveAug",
+        "active": "annotation_ActiveAug",
+        "back_translation": "annotation_BackTransAug",
+    }
+)
+"""How the folders of sentence kinds are called where all folders follow the style of OcrAug."""
+
 HIGHEST_SEVERITY = 7
 """Of any published corruption; characters have 1 to 7, words 6 and 7, sentences 1, images to 5."""
 
@@ -152,13 +163,13 @@ def _find_images(data: RetrievalSet, root: Path, kind: Kind, preset: Preset) -> 
 
 
 def _read_captions(data: RetrievalSet, root: Path, kind: Kind, preset: Preset) -> Mapping[str, str]:
-    corruption, severity = kind
+    corruption, _ = kind
     if corruption not in CAPTION_FOLDERS:
         raise UserError(
             f"{corruption} was not released; corruptions.text with data.released_captions: "
             f"{', '.join(CAPTION_FOLDERS)}"
         )
-    file = root / CAPTION_FOLDERS[corruption] / str(severity) / preset.released_captions
+    file = _captions_file(root, kind, preset)
     if not file.is_file():
         raise _missing(file, "data.released_captions", _severities(file))
     entries, faults = read_karpathy(file, "test")
@@ -171,6 +182,15 @@ def _read_captions(data: RetrievalSet, root: Path, kind: Kind, preset: Preset) -
             f"{lost[0]!r}{hint}; fetch the file anew from {RELEASED_PAGE}"
         )
     return {identity: texts[identity] for identity in data.caption_ids}
+
+
+def _captions_file(root: Path, kind: Kind, preset: Preset) -> Path:
+    """Where the captions lie, or should: in the other folder only if that one is there alone."""
+    corruption, severity = kind
+    folder, other = CAPTION_FOLDERS[corruption], OTHER_FOLDERS.get(corruption)
+    if other and not (root / folder).is_dir() and (root / other).is_dir():
+        folder = other
+    return root / folder / str(severity) / preset.released_captions
 
 
 def _severities(file: Path) -> str:

@@ -77,8 +77,8 @@ def _line(own: Sequence[Row], streams: Sequence[tuple[str, int]]) -> list[str]:
     ]
     cells = [mean_and_spread(values, "±") if values else "-" for values in found]
     corrupted = [r for r in own if r["corruption"] != CLEAN]
-    # Means over different corruptions do not compare.
-    whole = corrupted and all(found)
+    # Means over different corruptions, or over different ones in each seed, do not compare.
+    whole = corrupted and all(found) and len({len(values) for values in found}) == 1
     mean = mean_and_spread(means_by_seed(corrupted, "recall@1"), "±") if whole else "-"
     return [*cells, mean]
 
@@ -95,6 +95,9 @@ def significance(folder: RunFolder, rows: Sequence[Row]) -> str:
 
     Returns:
         Lines of text, one a direction and method; empty for fewer than two methods.
+
+    Raises:
+        UserError: ranks cannot be read.
     """
     lines = []
     for direction in dict.fromkeys(r["direction"] for r in rows):
@@ -122,7 +125,7 @@ def _hits(folder: RunFolder, rows: Sequence[Row]) -> Mapping[str, np.ndarray]:
     complete = [m for m, own in streams.items() if own == set.union(*streams.values())]
     return {
         method: np.mean(
-            [np.load(folder.ranks(r)) == 0 for r in corrupted if r["method"] == method], axis=0
+            [folder.read_ranks(r) == 0 for r in corrupted if r["method"] == method], axis=0
         )
         for method in complete
     }

@@ -5,6 +5,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -28,12 +29,15 @@ _PACKAGES = (
 )
 
 
-def describe_environment(checkpoint: Path, checkpoint_sha256: str) -> dict[str, Any]:
+def describe_environment(
+    checkpoint: Path, checkpoint_sha256: str, sentences: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Versions, machine, devices, checkpoint, git revision and command line, as plain JSON values.
 
     Args:
         checkpoint: the folder that the model was read from.
         checkpoint_sha256: of its weights.
+        sentences: "file" and "sha256" of the rewritten captions, where the run reads some.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -45,6 +49,7 @@ def describe_environment(checkpoint: Path, checkpoint_sha256: str) -> dict[str, 
         "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],
         "processes": jax.process_count(),
         "checkpoint": {"folder": checkpoint.name, "sha256": checkpoint_sha256},
+        "sentences": sentences and dict(sentences),
         "git": git_revision(Path(__file__).parent),
     }
 

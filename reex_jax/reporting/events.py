@@ -1,5 +1,6 @@
 """TensorBoard events of a run: each stream's numbers."""
 
+import shutil
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
@@ -13,11 +14,16 @@ _SHOWN = (
 
 
 def write_events(folder: Path, rows: list[Row]) -> None:
-    """Writes rows below `folder`/events; a stream's severity is the step of its curve."""
+    """Writes rows to `folder`/events, in the place of what is there.
+
+    A stream's severity is the step of its curve.
+    """
+    shutil.rmtree(folder / "events", ignore_errors=True)
     with SummaryWriter(str(folder / "events")) as writer:
         for row in rows:
             stream = f"{row['method']}/{row['direction']}/{row['corruption']}/seed{row['seed']}"
             for name in _SHOWN:
                 # TensorBoard allows no @ in a name.
                 tag = f"{stream}/{name.replace('@', '_at_')}"
-                writer.add_scalar(tag, row[name], row["severity"])
+                if row[name] is not None:  # a loss that was never finite
+                    writer.add_scalar(tag, row[name], row["severity"])

@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from reex_jax.errors import UserError
 
@@ -20,12 +22,15 @@ UNCOUNTED = ("results", "run_id", "progress")
 _log = logging.getLogger(__name__)
 
 
-def run_id(config: Mapping[str, Any], checkpoint_sha256: str, version: str) -> str:
+def run_id(config: Mapping[str, Any], files: Sequence[str], version: str) -> str:
     """A name that equal configurations of equal code share, so that a restart finds its folder.
 
-    The keys in UNCOUNTED do not count.
+    Args:
+        config: resolved, plain JSON values; the keys in UNCOUNTED do not count.
+        files: SHA-256 of the checkpoint, and of whatever else the numbers depend on.
+        version: of the code.
     """
-    text = json.dumps([_counted(config), checkpoint_sha256, version], sort_keys=True)
+    text = json.dumps([_counted(config), list(files), version], sort_keys=True)
     methods = config["method"]
     name = methods[0] if len(methods) == 1 else f"{len(methods)}_methods"
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
@@ -61,18 +66,33 @@ class RunFolder:
 
     def ranks(self, row: Mapping[str, Any]) -> Path:
         """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer."""
-        return self._file("ranks", stream_key(row)).with_suffix(".npy")
+        return self._file("ranks", stream_key(row), ".npy")
+
+    def read_ranks(self, row: Mapping[str, Any]) -> np.ndarray:
+        """What lies at `ranks`.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        file = self.ranks(row)
+        try:
+            return np.load(file)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                f"{file}: the ranks of a stream cannot be read ({error}); remove its line from "
+                f"{self.metrics}, it is then measured again"
+            ) from error
 
     def checkpoint(self, method: str, stream: Any) -> Path:
         """The folder that keeps what a method had learned when a stream ended."""
         return self._file("checkpoints", stream_key({"method": method} | vars(stream)))
 
-    def _file(self, kind: str, key: tuple[Any, ...]) -> Path:
+    def _file(self, kind: str, key: tuple[Any, ...], suffix: str = "") -> Path:
         name = "-".join(map(str, key))
         # Names of variants are free text; the digest keeps the cleaned ones apart.
         clean = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
         digest = hashlib.sha256(name.encode()).hexdigest()[:6]
-        path = self.path / kind / f"{clean}-{digest}"
+        path = self.path / kind / f"{clean}-{digest}{suffix}"
         path.parent.mkdir(exist_ok=True)
         return path
 

@@ -25,14 +25,48 @@ def protocol_line(config: Mapping[str, Any], rows: Sequence[Row]) -> str:
     levels = sorted({r["severity"] for r in rows if r["corruption"] != CLEAN})
     severities = ", ".join(map(str, levels)) or "none"
     seeds = ", ".join(str(s) for s in sorted({r["seed"] for r in rows}))
-    adapt = config["adapt"]
     return (
         f"experiment {config['name']}, {', '.join(config['method'])}; {queries}; "
-        f"stream {adapt['stream']}, score {adapt['score']}, {adapt['steps']} steps a batch of "
-        f"{config['batch_size']}; "
+        f"{_adaptation(config, list(sizes))}; "
         f"severities {severities}; seeds {seeds}; preprocessing {config['data']['preprocessing']}; "
         "recall and mAP in percent"
     )
+
+
+def _adaptation(config: Mapping[str, Any], directions: Sequence[str]) -> str:
+    batches = f"batches of {config['batch_size']}"
+    if set(config["method"]) == {"none"}:
+        return f"not adapted, {batches}"
+    adapt = config["adapt"]
+    queries = ["image" if direction == "image_to_text" else "text" for direction in directions]
+    parameters = dict.fromkeys(f"{q} queries {adapt[f'{q}_parameters']}" for q in queries)
+    changed = [
+        f"{variant['name']} is {variant['method']} with "
+        + (" ".join(f"{name}={value}" for name, value in variant["changes"].items()) or "no change")
+        for variant in config["variants"]
+        if variant["name"] in config["method"]
+    ]
+    return "; ".join(
+        [
+            f"stream {adapt['stream']}, score {adapt['score']}, {adapt['steps']} steps a batch, "
+            f"{batches}, adapting {', '.join(parameters)}",
+            *changed,
+        ]
+    )
+
+
+def skipped_lines(rows: Sequence[Row]) -> str:
+    """Which methods had updates that were left out as not finite, a line each; "" if none had."""
+    lines = []
+    for method in dict.fromkeys(r["method"] for r in rows):
+        own = [r for r in rows if r["method"] == method]
+        hurt = [r for r in own if r["skipped"]]
+        if hurt:
+            lines.append(
+                f"{method}: updates were skipped because they were not finite, in {len(hurt)} of "
+                f'{len(own)} streams ("skipped" in metrics.jsonl)'
+            )
+    return "\n".join(lines)
 
 
 def mean_and_spread(values: Sequence[float], sign: str = " ± ") -> str:

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from reex_jax.benchmark.own_queries import own_query
 from reex_jax.benchmark.run import run_benchmark
-from reex_jax.benchmark.streams import Stream, corrupted_queries
 from reex_jax.clip.api import load_clip
-from reex_jax.config import default_config
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
 from reex_jax.reporting.run_folder import STREAM_KEYS, read_rows, stream_key
@@ -18,27 +17,11 @@ TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 METRICS = {"recall@1", "recall@5", "recall@10", "mAP", "median_rank"}
 INTERVAL = {"recall@1_low", "recall@1_high"}
 SIZES = {"num_queries", "gallery_size"}
-
-
-def small_config(results, **changes):
-    config = default_config()
-    config.data.num_images = NUM_IMAGES
-    config.corruptions.image = ("gaussian_noise",)
-    config.corruptions.text = ("keyboard",)
-    config.results = str(results)
-    config.batch_size = 8
-    config.progress = False
-    config.update(changes)
-    return config
-
-
-def numbers(rows):
-    """Rows without what differs from run to run."""
-    return [{key: value for key, value in row.items() if key not in TIMINGS} for row in rows]
+COURSE = {"loss", "confident", "skipped"}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(small_config, tmp_path_factory):
     """The folder and rows of one whole run; its tests leave the folder as it is."""
     return run_benchmark(small_config(tmp_path_factory.mktemp("finished")))
 
@@ -64,10 +47,11 @@ def test_rows_hold_what_a_result_needs(finished):
         ("text_to_image", "keyboard", 5, 0),
     ]
     for row in rows:
-        assert set(row) == {*STREAM_KEYS} | SIZES | METRICS | INTERVAL | TIMINGS
+        assert set(row) == {*STREAM_KEYS} | SIZES | METRICS | INTERVAL | COURSE | TIMINGS
         assert row["recall@1_low"] <= row["recall@1"] <= row["recall@1_high"]
         assert row["queries_per_s"] > 0 and row["step_ms"] > 0 and row["peak_memory_mb"] > 0
         assert row["compile_s"] >= 0
+        assert (row["loss"], row["confident"], row["skipped"]) == (0, 1, 0)  # nothing is learned
     assert [(row["num_queries"], row["gallery_size"]) for row in rows] == [
         (12, 60),
         (12, 60),
@@ -104,82 +88,70 @@ def test_metrics_are_those_of_a_naive_ranking(finished, clip):
     texts = clip.encode_texts(data.captions)
     owns = np.arange(NUM_IMAGES)[:, None] == data.caption_image[None, :]
     for row in finished[1]:
-        stream = Stream(row["direction"], row["corruption"], row["severity"], row["seed"])
+        stream = (row["direction"], row["corruption"], row["severity"], row["seed"])
+        queries = [own_query(data, *stream, i) for i in range(row["num_queries"])]
         if row["direction"] == "image_to_text":
-            queries = clip.encode_images(corrupted_queries(data, stream, range(NUM_IMAGES)))
-            expected = naive_metrics(queries @ texts.T, owns)
+            scores, right = clip.encode_images(queries) @ texts.T, owns
         else:
-            queries = clip.encode_texts(corrupted_queries(data, stream, range(len(texts))))
-            expected = naive_metrics(queries @ images.T, owns.T)
+            scores, right = clip.encode_texts(queries) @ images.T, owns.T
+        expected = naive_metrics(scores, right)
         assert {name: row[name] for name in METRICS} == pytest.approx(expected, abs=1e-6)
+        places = [
+            np.flatnonzero(r[np.argsort(-s)]).min() for s, r in zip(scores, right, strict=True)
+        ]
+        np.testing.assert_array_equal(np.load(finished[0].ranks(row)), places)
     assert min(row["recall@1"] for row in finished[1]) > 100 / NUM_IMAGES  # better than chance
 
 
-def test_another_folder_gets_the_same_numbers(finished, tmp_path):
+def test_another_folder_gets_the_same_numbers(finished, small_config, numbers, tmp_path):
     folder, rows = run_benchmark(small_config(tmp_path))
     assert folder.path.name == finished[0].path.name
     assert numbers(rows) == numbers(finished[1])
 
 
 @pytest.mark.parametrize("batch_size", [5, 64])
-def test_the_batch_size_changes_no_number(finished, tmp_path, batch_size):
+def test_the_batch_size_changes_no_number(finished, small_config, numbers, tmp_path, batch_size):
     """Neither divides 12 or 60; 64 is larger than both."""
     _, rows = run_benchmark(small_config(tmp_path, batch_size=batch_size))
     for row, expected in zip(numbers(rows), numbers(finished[1]), strict=True):
         assert row == pytest.approx(expected)
 
 
-@pytest.fixture
-def encoded(monkeypatch):
-    """Descriptions of the streams that are measured from now on."""
-    from reex_jax.benchmark import run
-
-    measured = []
-
-    def record(encode, gallery, data, stream, batch_size):
-        measured.append(str(stream))
-        return original(encode, gallery, data, stream, batch_size)
-
-    original = run.measure
-    monkeypatch.setattr(run, "measure", record)
-    return measured
-
-
-def test_a_restart_measures_only_what_is_missing(tmp_path, encoded, capsys):
+def test_a_restart_measures_only_what_is_missing(small_config, numbers, tmp_path, measured, capsys):
     config = small_config(tmp_path)
     folder, rows = run_benchmark(config)
     environment = (folder.path / "environment.json").read_text()
     lines = folder.metrics.read_text().splitlines(keepends=True)
     folder.metrics.write_text("".join(lines[:-1]))
-    encoded.clear()
+    measured.clear()
 
     again, resumed = run_benchmark(config)
-    assert encoded == ["text_to_image keyboard 5 (seed 0)"]
+    assert measured == ["text_to_image keyboard 5 (seed 0)"]
     assert again.path == folder.path
     assert f"3 of 4 streams were measured before, in {folder.path}" in capsys.readouterr().out
     assert resumed[:-1] == rows[:-1]
     assert numbers(resumed) == numbers(rows)
     assert read_rows(folder.metrics) == resumed
     assert (folder.path / "environment.json").read_text() == environment
-    encoded.clear()
+    measured.clear()
 
     before = folder.metrics.read_bytes()
     _, third = run_benchmark(config)
-    assert encoded == [] and third == resumed
+    assert measured == [] and third == resumed
     assert folder.metrics.read_bytes() == before
     assert "4 of 4 streams were measured before" in capsys.readouterr().out
 
 
-def test_a_run_id_belongs_to_one_configuration(finished):
+def test_a_run_id_belongs_to_one_configuration(finished, small_config):
     config = small_config(finished[0].path.parents[1], run_id=finished[0].path.name)
     config.data.num_images = 13
     with pytest.raises(UserError, match=r"holds a run of another configuration.*set run_id to"):
         run_benchmark(config)
 
 
-def test_an_impossible_configuration_leaves_no_folder(tmp_path):
+def test_an_impossible_configuration_leaves_no_folder(small_config, tmp_path):
     with pytest.raises(UserError, match="unknown value of method: 'reax'"):
-        run_benchmark(small_config(tmp_path / "results", method="reax"))
+        run_benchmark(small_config(tmp_path / "results", method=("reax",)))
     assert not (tmp_path / "results").exists()
 
 
@@ -198,15 +170,21 @@ def own_data(tmp_path):
     return root
 
 
-def folder_config(results, root, **changes):
-    config = small_config(results)
-    config.data.update({"name": "folder", "root": str(root)} | changes)
-    return config
+@pytest.fixture
+def folder_config(small_config, own_data):
+    def make(results, **changes):
+        config = small_config(results)
+        config.data.update({"name": "folder", "root": str(own_data)} | changes)
+        return config
+
+    return make
 
 
-def test_own_data_gets_the_numbers_of_the_same_scenes(own_data, tmp_path):
+def test_own_data_gets_the_numbers_of_the_same_scenes(
+    folder_config, small_config, numbers, tmp_path
+):
     """Clean ones; corruptions go by the id of an item, which is its file here."""
-    _, rows = run_benchmark(folder_config(tmp_path / "own", own_data))
+    _, rows = run_benchmark(folder_config(tmp_path / "own"))
     scenes = small_config(tmp_path / "scenes")
     scenes.data.num_images = 8
     _, expected = run_benchmark(scenes)
@@ -215,14 +193,14 @@ def test_own_data_gets_the_numbers_of_the_same_scenes(own_data, tmp_path):
     assert [row["num_queries"] for row in rows] == [8, 8, 40, 40]
 
 
-def test_a_broken_image_is_refused_or_left_out(own_data, tmp_path, caplog):
+def test_a_broken_image_is_refused_or_left_out(own_data, folder_config, tmp_path, caplog):
     broken = own_data / "3.png"
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(UserError, match=r"3\.png") as refused:
-        run_benchmark(folder_config(tmp_path / "raise", own_data))
+        run_benchmark(folder_config(tmp_path / "raise"))
     assert "data.on_error=skip" in str(refused.value)
 
-    _, rows = run_benchmark(folder_config(tmp_path / "skip", own_data, on_error="skip"))
+    _, rows = run_benchmark(folder_config(tmp_path / "skip", on_error="skip"))
     assert [row["num_queries"] for row in rows] == [7, 7, 35, 35]
     assert [row["gallery_size"] for row in rows] == [35, 35, 7, 7]
     assert "left out 1 faulty item" in caplog.text and "3.png" in caplog.text

@@ -1,18 +1,17 @@
-"""Which queries a stream has: order, coverage, corruption."""
+"""Which streams there are, in which passes they are seen, and in which order queries come."""
 
 import numpy as np
 import pytest
 
-from reex_jax.benchmark.streams import Stream, corrupted_queries, list_streams, query_batches
+from reex_jax.benchmark.streams import (
+    Pass,
+    Stream,
+    chosen_queries,
+    list_passes,
+    list_streams,
+    query_order,
+)
 from reex_jax.config import default_config
-from reex_jax.corruptions.image import corrupt_image
-from reex_jax.corruptions.text import corrupt_text
-from reex_jax.datasets.scenes import load_scenes
-
-
-@pytest.fixture(scope="module")
-def data():
-    return load_scenes(6)
 
 
 def test_streams_run_by_direction_then_seed_then_corruption():
@@ -53,57 +52,86 @@ def test_a_stream_says_what_it_is():
     assert str(Stream("text_to_image", "swap", 5, 0)) == "text_to_image swap 5 (seed 0)"
 
 
-@pytest.mark.parametrize(("direction", "count"), [("image_to_text", 6), ("text_to_image", 30)])
-@pytest.mark.parametrize("batch_size", [1, 4, 30, 100])
-def test_batches_hold_every_query_once(data, direction, count, batch_size):
-    stream = Stream(direction, "clean", 0, 0)
-    batches = list(query_batches(data, stream, batch_size))
-    positions = np.concatenate([p for p, _ in batches])
-    assert sorted(positions.tolist()) == list(range(count))
-    sizes = [len(queries) for _, queries in batches]
-    assert sizes == [len(p) for p, _ in batches]
-    assert all(size == batch_size for size in sizes[:-1]) and 0 < sizes[-1] <= batch_size
+CLEAN, FOG, SNOW = (Stream("image_to_text", name, 5, 0) for name in ("clean", "fog", "snow"))
 
 
-def test_the_order_depends_on_the_seed_alone(data):
-    def order(corruption, seed, batch_size=4):
-        stream = Stream("text_to_image", corruption, 5 if corruption != "clean" else 0, seed)
-        return [int(p) for batch, _ in query_batches(data, stream, batch_size) for p in batch]
-
-    assert order("clean", 0) == order("swap", 0) == order("clean", 0, batch_size=7)
-    assert order("clean", 0) != list(range(30))
-    assert order("clean", 0) != order("clean", 1)
+def test_a_pass_says_what_it_is():
+    assert str(Pass((FOG,))) == "image_to_text fog 5 (seed 0)"
+    assert str(Pass((FOG, SNOW))) == "image_to_text 2 corruptions mixed (seed 0)"
+    assert Pass((FOG, SNOW)).direction == "image_to_text"
 
 
-def test_queries_are_those_of_the_corruptions(data):
-    """Each by its id, whatever the order; so a batch's queries equal those made alone."""
-    stream = Stream("image_to_text", "gaussian_noise", 3, 7)
-    for position, query in zip([4, 1], corrupted_queries(data, stream, [4, 1]), strict=True):
-        clean = np.asarray(data.images[position])
-        expected = corrupt_image(
-            clean, "gaussian_noise", 3, item_id=data.image_ids[position], seed=7
-        )
-        np.testing.assert_array_equal(np.asarray(query), expected)
-        assert not np.array_equal(expected, clean)
-    stream = Stream("text_to_image", "keyboard", 4, 7)
-    queries = corrupted_queries(data, stream, [20, 3])
-    for position, query in zip([20, 3], queries, strict=True):
-        identity = data.caption_ids[position]
-        assert query == corrupt_text(
-            data.captions[position], "keyboard", 4, item_id=identity, seed=7
-        )
-    assert queries != [data.captions[20], data.captions[3]]
+def streams_of_two_seeds():
+    config = default_config()
+    config.corruptions.image = ("fog", "snow")
+    config.corruptions.text = ("swap",)
+    config.seeds = (0, 1)
+    return list_streams(config)
 
 
-def test_clean_queries_are_left_alone(data):
-    images = corrupted_queries(data, Stream("image_to_text", "clean", 0, 5), [2, 0])
-    np.testing.assert_array_equal(np.asarray(images[0]), np.asarray(data.images[2]))
-    np.testing.assert_array_equal(np.asarray(images[1]), np.asarray(data.images[0]))
-    texts = corrupted_queries(data, Stream("text_to_image", "clean", 0, 5), [9, 2])
-    assert texts == [data.captions[9], data.captions[2]]
+def test_reset_starts_every_stream_from_the_source_model():
+    streams = streams_of_two_seeds()
+    assert list_passes(streams, "reset") == [Pass((stream,)) for stream in streams]
 
 
-def test_batches_carry_the_queries_of_their_positions(data):
-    stream = Stream("text_to_image", "delete", 5, 2)
-    for positions, queries in query_batches(data, stream, 8):
-        assert queries == corrupted_queries(data, stream, positions.tolist())
+def test_continual_carries_over_from_corruption_to_corruption_of_one_seed():
+    streams = streams_of_two_seeds()
+    passes = list_passes(streams, "continual")
+    assert [one.streams for one in passes] == [(stream,) for stream in streams]
+    assert [one.streams[0] for one in passes if one.carries_over] == [
+        Stream("image_to_text", "snow", 5, 0),
+        Stream("image_to_text", "snow", 5, 1),
+    ]
+
+
+def test_mixed_puts_all_corruptions_of_a_seed_together_and_clean_apart():
+    passes = list_passes(streams_of_two_seeds(), "mixed")
+    expected = []
+    for direction, kinds in (("image_to_text", ("fog", "snow")), ("text_to_image", ("swap",))):
+        for seed in (0, 1):
+            expected.append(Pass((Stream(direction, "clean", 0, seed),)))
+            expected.append(Pass(tuple(Stream(direction, kind, 5, seed) for kind in kinds)))
+    assert passes == expected
+
+
+def test_all_queries_are_asked_or_a_choice_that_no_seed_changes():
+    assert chosen_queries(7, 0).tolist() == list(range(7))
+    assert chosen_queries(7, 7).tolist() == chosen_queries(7, 8).tolist() == list(range(7))
+    chosen = chosen_queries(1000, 10)
+    assert len(set(chosen.tolist())) == 10 and chosen.tolist() == sorted(chosen)
+    assert chosen.tolist() == chosen_queries(1000, 10).tolist()
+    assert chosen.max() > 100  # not the first ones
+    # A longer stream of the same data repeats the shorter one's queries.
+    assert set(chosen.tolist()) < set(chosen_queries(1000, 20).tolist())
+
+
+def positions_of(one, positions):
+    order = query_order(one, positions)
+    assert {stream for stream, _ in order} == set(one.streams)
+    return [position for _, position in order]
+
+
+def test_the_order_depends_on_the_seed_alone():
+    positions = np.arange(30)
+    clean = positions_of(Pass((CLEAN,)), positions)
+    assert sorted(clean) == list(range(30)) != clean
+    assert clean == positions_of(Pass((FOG,)), positions)
+    assert clean == np.random.default_rng(0).permutation(30).tolist()
+    assert clean != positions_of(Pass((Stream("image_to_text", "fog", 5, 1),)), positions)
+
+
+def test_the_order_has_the_chosen_queries_alone():
+    positions = np.array([3, 7, 20])
+    assert sorted(positions_of(Pass((FOG,)), positions)) == [3, 7, 20]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_batch_of_a_mixed_pass_draws_from_all_corruptions(seed):
+    names = ("fog", "snow", "frost", "contrast")
+    one = Pass(tuple(Stream("image_to_text", name, 5, seed) for name in names))
+    positions = np.arange(10, 202)
+    order = query_order(one, positions)
+    for start in range(0, len(order), 64):
+        assert {stream for stream, _ in order[start : start + 64]} == set(one.streams)
+    counted = sorted((stream.corruption, position) for stream, position in order)
+    assert counted == sorted((name, int(p)) for name in names for p in positions)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import ImageOps
 
+from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
 from reex_jax.datasets.karpathy import load_karpathy
-from reex_jax.datasets.released import CAPTION_FOLDERS, open_released
+from reex_jax.datasets.released import CAPTION_FOLDERS, OTHER_FOLDERS, open_released
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
 
@@ -78,6 +79,32 @@ def test_every_text_corruption_has_its_folder(karpathy_script, coco):
     assert {kind for kind, _ in released.captions} == kinds
 
 
+def test_sentence_kinds_may_lie_in_folders_named_like_the_others(coco):
+    data, root = coco
+    source = (root / "annotation_OcrAug" / "7" / "coco_karpathy_test.json").read_text()
+
+    def publish(folder, text):
+        (root / folder / "1").mkdir(parents=True)
+        (root / folder / "1" / "coco_karpathy_test.json").write_text(text)
+
+    for kind, folder in OTHER_FOLDERS.items():
+        publish(folder, source)
+        released = opened(data, root, ("text_to_image", kind, 1))
+        assert released.caption(kind, 1, data.caption_ids[3]) == data.captions[3].upper()
+    assert set(OTHER_FOLDERS) == set(SENTENCE_KINDS)
+    # Where both are there, the name that was published counts.
+    rows = json.loads(source)
+    for row in rows:  # nlpaug's lists of one text, in lower case
+        row["caption"] = [[text[0].lower()] for text in row["caption"] if isinstance(text, list)]
+    publish("annotation_formal", json.dumps(rows))
+    released = opened(data, root, ("text_to_image", "formal", 1))
+    assert released.caption("formal", 1, data.caption_ids[3]) == data.captions[3].lower()
+    message = refusal(data, root, ("text_to_image", "casual", 2))
+    assert (
+        "annotation_CasualAug/2/coco_karpathy_test.json: not found (severities there: 1" in message
+    )
+
+
 def test_missing_folders_are_named(coco):
     data, root = coco
     message = refusal(data, root, ("image_to_text", "snow", 5))
@@ -94,6 +121,8 @@ def test_missing_folders_are_named(coco):
     )
     message = refusal(data, root, ("text_to_image", "swap", 7))
     assert "annotation_RandomCharAug_swap/7/coco_karpathy_test.json: not found; if" in message
+    message = refusal(data, root, ("text_to_image", "formal", 1))
+    assert "annotation_formal/1/coco_karpathy_test.json: not found; if" in message
     message = refusal(data, root, ("text_to_image", "typos", 7))
     assert message.startswith("typos was not released; corruptions.text with data.released_capt")
     assert "unknown data.preset 'cocos'" in refusal(data, root, FOG, preset="cocos")

@@ -18,6 +18,9 @@ ROW = {
     "recall@10": 70.0,
     "mAP": 40.0,
     "median_rank": 2.0,
+    "loss": 0.5,
+    "confident": 0.75,
+    "skipped": 3,
     "queries_per_s": 100.0,
     "step_ms": 20.0,
 }
@@ -39,12 +42,32 @@ def scalars(folder):
 def test_every_stream_is_a_curve_over_severities(tmp_path, caplog):
     write_events(tmp_path, [ROW, ROW | {"severity": 3, "recall@1": 55.0}])
     found = scalars(tmp_path)
-    stream = "image_to_text/contrast/seed2"
+    stream = "none/image_to_text/contrast/seed2"
     assert found[f"{stream}/recall_at_1", 5] == 50.0
     assert found[f"{stream}/recall_at_1", 3] == 55.0
     assert found[f"{stream}/step_ms", 5] == 20.0
-    assert len(found) == 2 * 7
+    assert found[f"{stream}/skipped", 3] == 3.0
+    assert len(found) == 2 * 10
     assert "illegal" not in caplog.text
+
+
+def test_methods_have_curves_of_their_own(tmp_path):
+    write_events(tmp_path, [ROW, ROW | {"method": "tent", "recall@1": 55.0}])
+    found = scalars(tmp_path)
+    assert found["none/image_to_text/contrast/seed2/recall_at_1", 5] == 50.0
+    assert found["tent/image_to_text/contrast/seed2/recall_at_1", 5] == 55.0
+
+
+def test_a_restarted_run_has_its_curves_once(tmp_path):
+    write_events(tmp_path, [ROW])
+    write_events(tmp_path, [ROW, ROW | {"seed": 3}])
+    assert len(scalars(tmp_path)) == 2 * 10  # of the one file that is left
+
+
+def test_a_loss_that_was_never_finite_is_left_out(tmp_path):
+    write_events(tmp_path, [ROW | {"loss": None, "confident": None}])
+    names = {tag.rpartition("/")[2] for tag, _ in scalars(tmp_path)}
+    assert len(names) == 8 and not names & {"loss", "confident"}
 
 
 def test_a_row_without_a_metric_is_a_mistake(tmp_path):

@@ -2,13 +2,14 @@
 
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 
 from reex_jax.errors import UserError
 from reex_jax.reporting.run_folder import open_run, read_rows, run_id, stream_key
 
-CONFIG = {"method": "none", "seeds": [0], "results": "results", "run_id": "", "progress": True}
+CONFIG = {"method": ["none"], "seeds": [0], "results": "results", "run_id": "", "progress": True}
 ROW = {
     "method": "none",
     "direction": "image_to_text",
@@ -50,10 +51,61 @@ def test_damaged_line_and_other_configuration_are_refused(tmp_path):
 
 
 def test_run_id_depends_on_what_changes_numbers_only():
-    name = run_id(CONFIG, "abc", "1")
-    assert name == run_id(CONFIG | {"results": "elsewhere", "progress": False}, "abc", "1")
-    others = [run_id(CONFIG | {"seeds": [1]}, "abc", "1"), run_id(CONFIG, "abd", "1")]
-    assert name.startswith("none-") and name not in others
+    name = run_id(CONFIG, ["abc"], "1")
+    assert name == run_id(CONFIG | {"results": "elsewhere", "progress": False}, ["abc"], "1")
+    others = [
+        run_id(CONFIG | {"seeds": [1]}, ["abc"], "1"),
+        run_id(CONFIG | {"method": ["none", "tent"]}, ["abc"], "1"),
+        run_id(CONFIG, ["abd"], "1"),
+        run_id(CONFIG, ["abc", "de"], "1"),
+        run_id(CONFIG, ["abc"], "2"),
+    ]
+    assert name.startswith("none-") and len({name, *others}) == 6
+
+
+def test_the_run_is_called_after_its_methods():
+    def name(*methods):
+        return run_id(CONFIG | {"method": methods}, [], "").rpartition("-")[0]
+
+    assert name("tent") == "tent"
+    assert name("none", "tent", "reex") == "3_methods"
+    assert name("my.module:method, lr 0.1") == "my.module_method_lr_0.1"
+    assert name("a/b\\c") == "a_b_c"
+
+
+def test_each_stream_has_a_file_of_ranks_whatever_its_method_is_called(tmp_path):
+    """Free names of variants: only some letters are kept, a dot is no suffix, and none collide."""
+    folder = open_run(tmp_path, CONFIG, {})
+    rows = [
+        ROW | {"method": method, "corruption": corruption, "seed": seed}
+        for method in ("lr 0.1", "lr_0.1", "lr/0.1", "lr 0.2")
+        for corruption in ("clean", "fog")
+        for seed in (0, 1)
+    ]
+    files = [folder.ranks(row) for row in rows]
+    assert len(set(files)) == len(rows)
+    for file in files:
+        assert file.parent == tmp_path / "ranks" and file.parent.is_dir()
+        assert file.name.startswith("lr_0.") and file.name.endswith(".npy")
+    assert files[0].name.startswith("lr_0.1-image_to_text-clean-0-0-")
+    assert files == [folder.ranks(row) for row in rows]
+
+
+def test_checkpoints_are_told_apart_by_method_and_stream(tmp_path):
+    folder = open_run(tmp_path, CONFIG, {})
+    first, second = (
+        SimpleNamespace(direction="image_to_text", corruption=name, severity=5, seed=0)
+        for name in ("fog", "snow")
+    )
+    paths = [folder.checkpoint(method, one) for method in ("a", "b") for one in (first, second)]
+    assert len(set(paths)) == 4 and {path.parent for path in paths} == {tmp_path / "checkpoints"}
+    assert (
+        folder.ranks(ROW).stem
+        == folder.checkpoint(
+            "none",
+            SimpleNamespace(direction="image_to_text", corruption="clean", severity=0, seed=0),
+        ).name
+    )
 
 
 def test_restart_may_change_what_changes_no_number(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from reex_jax.errors import UserError
-from reex_jax.reporting.table import comparison_table, method_table, protocol_line
+from reex_jax.reporting.table import method_table, protocol_line, skipped_lines
 
 
 def row(corruption: str, seed: int, value: float, direction: str = "image_to_text") -> dict:
@@ -44,32 +44,64 @@ def test_several_seeds_show_the_spread_of_the_mean():
     assert cells(table, "mean of corruptions")[1] == "16.0 ± 1.4"
 
 
+ADAPT = {
+    "steps": 3,
+    "weight_decay": 1e-4,
+    "image_parameters": "layer_norms",
+    "text_parameters": "block_layer_norms",
+    "score": "last_forward",
+    "stream": "continual",
+    "devices": 1,
+}
+CONFIG = {
+    "name": "scenes_c",
+    "method": ("none",),
+    "corruptions": {"severities": (5,)},
+    "seeds": (0, 1),
+    "data": {"preprocessing": "clip"},
+    "batch_size": 64,
+    "adapt": ADAPT,
+    "variants": (),
+}
+
+
 def test_protocol_is_stated():
-    config = {
-        "name": "scenes_c",
-        "method": "none",
-        "corruptions": {"severities": (5,)},
-        "seeds": (0, 1),
-        "data": {"preprocessing": "clip"},
-    }
-    line = protocol_line(config, [row("clean", 0, 50), row("fog", 0, 20), row("fog", 1, 20)])
-    for part in ("not adapted", "10 queries", "gallery of 50", "severities 5", "seeds 0, 1"):
-        assert part in line
+    line = protocol_line(CONFIG, [row("clean", 0, 50), row("fog", 0, 20), row("fog", 1, 20)])
+    assert (
+        "scenes_c, none; image_to_text: 10 queries, gallery of 50; not adapted, batches of 64; "
+        "severities 5; seeds 0, 1; preprocessing clip;"
+    ) in line
     # What ran counts, not what the configuration lists.
-    assert "seeds 0;" in protocol_line(config, [row("fog", 0, 20)])
+    assert "seeds 0;" in protocol_line(CONFIG, [row("fog", 0, 20)])
+    assert "severities none;" in protocol_line(CONFIG, [row("clean", 0, 20)])
 
 
-def test_methods_stand_side_by_side():
-    tent = {"method": "tent"}
-    rows = [row("clean", 0, 50), row("fog", 0, 20), row("jpeg", 0, 30), row("fog", 0, 24) | tent]
-    table = comparison_table(rows)
-    assert cells(table, "corruption") == ["corruption", "none", "tent"]
-    assert cells(table, "clean") == ["clean", "50.0", "-"]
-    assert cells(table, "fog 5") == ["fog 5", "20.0", "24.0"]
-    # tent lacks jpeg: its mean would not compare.
-    assert cells(table, "mean") == ["mean of corruptions", "25.0", "-"]
-    nine = [row("fog", s, 99.9) | {"method": f"method{i}"} for i in range(6) for s in (0, 1)]
-    assert max(map(len, comparison_table(nine).splitlines())) <= 110
+def test_protocol_says_how_methods_adapt():
+    variants = (
+        {"name": "k5", "method": "reex", "changes": {"k": 5, "score": "after"}},
+        {"name": "same", "method": "tent", "changes": {}},
+        {"name": "unused", "method": "tent", "changes": {"steps": 1}},
+    )
+    config = CONFIG | {"method": ("none", "k5", "same"), "variants": variants}
+    rows = [row("fog", 0, 20), row("fog", 0, 20, "text_to_image")]
+    line = protocol_line(config, rows)
+    assert (
+        "scenes_c, none, k5, same; image_to_text: 10 queries, gallery of 50; text_to_image: "
+        "10 queries, gallery of 50; stream continual, score last_forward, 3 steps a batch, batches "
+        "of 64, adapting image queries layer_norms, text queries block_layer_norms; "
+        "k5 is reex with k=5 score=after; same is tent with no change; severities 5;"
+    ) in line
+    assert "adapting text queries block_layer_norms; k5" in protocol_line(config, rows[1:])
+
+
+def test_skipped_updates_are_told():
+    rows = [row("fog", s, 20) | {"skipped": 0} for s in (0, 1)]
+    assert skipped_lines(rows) == ""
+    rows += [row("fog", s, 20) | {"method": "tent", "skipped": s} for s in (0, 1, 2)]
+    assert skipped_lines(rows) == (
+        "tent: updates were skipped because they were not finite, in 2 of 3 streams "
+        '("skipped" in metrics.jsonl)'
+    )
 
 
 def test_one_table_does_not_mix_methods():

@@ -1,0 +1,140 @@
+"""Runs every pass of an experiment of which a stream has not been measured yet."""
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from reex_jax.adaptation.adapter import Adapter
+from reex_jax.benchmark.evaluate import Measured, measure
+from reex_jax.benchmark.methods import make_adapter
+from reex_jax.benchmark.own_queries import QuerySource
+from reex_jax.benchmark.streams import Pass, Stream, chosen_queries, list_passes, list_streams
+from reex_jax.clip.api import Clip
+from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.reporting.environment import peak_memory_mb
+from reex_jax.reporting.run_folder import Row, RunFolder, stream_key
+from reex_jax.retrieval.gallery import Gallery
+
+Key = tuple[Any, ...]
+"""A method and a stream, as `stream_key` gives them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What all passes of a run share."""
+
+    config: ConfigDict
+    clip: Clip
+    data: RetrievalSet
+    source: QuerySource
+    galleries: dict[str, Gallery]
+    folder: RunFolder
+
+
+def key_of(method: str, stream: Stream) -> Key:
+    """What tells the row of a method on a stream from all others."""
+    return stream_key({"method": method} | vars(stream))
+
+
+def run_passes(setting: Setting, missing: AbstractSet[Key]) -> Iterator[Row]:
+    """Measures every pass with a missing stream; writes and yields these one after the other."""
+    config = setting.config
+    passes = list_passes(list_streams(config), config.adapt.stream)
+    work = [
+        (method, direction, [one for one in passes if one.direction == direction])
+        for method in config.method
+        for direction in config.directions
+    ]
+    total = sum(len(own) for _, _, own in work)
+    with tqdm(total=total, unit="pass", disable=None if config.progress else True) as bar:
+        for method, direction, own in work:
+            due = passes_due(setting.folder, method, own, missing)
+            if any(due):
+                gallery = setting.galleries[direction]
+                adapter = make_adapter(config, setting.clip, gallery, method, direction)
+                for result in _adapted(setting, adapter, method, own, due, bar):
+                    if key_of(method, result.stream) in missing:
+                        yield _written(setting, method, result)
+            else:
+                bar.update(len(own))
+
+
+def passes_due(
+    folder: RunFolder, method: str, passes: Sequence[Pass], missing: AbstractSet[Key]
+) -> list[bool]:
+    """Which passes of a method must run, in their order.
+
+    Those with a missing stream; and, if such a one carries over from a pass whose checkpoint is
+    gone, that pass too.
+    """
+    due = [any(key_of(method, stream) in missing for stream in one.streams) for one in passes]
+    for number in range(len(passes) - 1, 0, -1):
+        if due[number] and passes[number].carries_over and not due[number - 1]:
+            due[number - 1] = not _end(folder, method, passes[number - 1]).exists()
+    return due
+
+
+def _end(folder: RunFolder, method: str, one: Pass) -> Path:
+    """The checkpoint of what a method had learned when a pass ended."""
+    return folder.checkpoint(method, one.streams[-1])
+
+
+def _adapted(
+    setting: Setting,
+    adapter: Adapter,
+    method: str,
+    passes: Sequence[Pass],
+    due: Sequence[bool],
+    bar: tqdm,
+) -> Iterator[Measured]:
+    """The passes of one method and direction that are due; each from where it must start."""
+    config, data, folder = setting.config, setting.data, setting.folder
+    for number, one in enumerate(passes):
+        bar.set_description(f"{method} {one}")
+        if due[number]:
+            if not one.carries_over:
+                adapter.reset()
+            elif not due[number - 1]:
+                adapter.restore(_end(folder, method, passes[number - 1]))
+            results = measure(
+                adapter,
+                setting.clip,
+                data,
+                setting.source,
+                one,
+                chosen_queries(data.num_queries(one.direction), config.max_queries),
+                batch_size=config.batch_size,
+                workers=config.data.workers,
+                progress=config.progress,
+            )
+            # Before the rows: these say that all of a stream is there.
+            if number + 1 < len(passes) and passes[number + 1].carries_over:
+                adapter.save(_end(folder, method, one))
+            yield from results
+        bar.update()
+
+
+def _written(setting: Setting, method: str, result: Measured) -> Row:
+    row = {"method": method, **result.row, "peak_memory_mb": round(peak_memory_mb(), 1)}
+    np.save(setting.folder.ranks(row), result.ranks)  # before the row, as above
+    setting.folder.append(row)
+    if setting.config.progress:
+        tqdm.write(_summary(row, result.stream))
+    return row
+
+
+def _summary(row: Row, stream: Stream) -> str:
+    loss, confident = row["loss"], row["confident"]
+    course = "" if loss is None else f"  loss {loss:.3f}"
+    course += "" if confident is None else f"  confident {confident:.2f}"
+    skipped = f"  {row['skipped']} updates skipped" if row["skipped"] else ""
+    return (
+        f"{row['method']} {stream}: R@1 {row['recall@1']:.1f}  R@10 {row['recall@10']:.1f}"
+        f"{course}  ({row['queries_per_s']:.0f} queries/s){skipped}"
+    )

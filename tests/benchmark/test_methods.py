@@ -1,0 +1,175 @@
+"""Several methods in one run: built-in ones, variants of them, and a user's own."""
+
+import json
+
+import numpy as np
+import pytest
+
+from reex_jax.benchmark.methods import check_methods, find_variant, method_settings
+from reex_jax.benchmark.run import run_benchmark
+from reex_jax.errors import UserError
+from reex_jax.reporting.run_folder import read_rows, stream_key
+
+OWN_METHOD = '''
+import jax.numpy as jnp
+from reex_jax.adaptation.objective import Loss, Objective
+
+def pull(strength=1.0):
+    """Towards the first gallery item; rows that only pad count nothing."""
+    def loss(batch, state):
+        return Loss(-strength * (batch.similarities[:, 0] * batch.mask).mean(), state)
+    return Objective(loss)
+
+def sometimes_broken():
+    """Its loss is no number on the second batch."""
+    def loss(batch, state):
+        value = batch.similarities.sum()
+        return Loss(jnp.where(batch.index == 1, jnp.nan, value), state)
+    return Objective(loss)
+
+def always_broken():
+    def loss(batch, state):
+        return Loss(batch.similarities.sum() * jnp.nan, state, jnp.nan)
+    return Objective(loss)
+
+def wrong():
+    return "no objective"
+'''
+FASTER = {"name": "fast tent", "method": "tent", "changes": {"learning_rate": 0.01}}
+
+
+@pytest.fixture(scope="module")
+def image_config(small_config):
+    def make(results, *methods, **changes):
+        return small_config(results, directions=("image_to_text",), method=methods, **changes)
+
+    return make
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    (tmp_path / "my_methods.py").write_text(OWN_METHOD)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "my_methods"
+
+
+def test_a_list_of_methods_runs_one_after_the_other(image_config, numbers, measured, tmp_path):
+    config = image_config(tmp_path / "two", "none", "tent", "fast tent", variants=(FASTER,))
+    folder, rows = run_benchmark(config)
+    assert folder.path.name.startswith("3_methods-")
+    streams = [("image_to_text", "clean", 0, 0), ("image_to_text", "gaussian_noise", 5, 0)]
+    expected = [(method, *stream) for method in config.method for stream in streams]
+    assert [stream_key(row) for row in rows] == expected
+    assert read_rows(folder.metrics) == rows
+    _, alone = run_benchmark(image_config(tmp_path / "one", "tent"))
+    assert numbers(rows)[2:4] == numbers(alone)
+    slow, fast = numbers(rows)[3], numbers(rows)[5]
+    assert fast["loss"] != slow["loss"] and rows[1]["loss"] == 0
+    assert json.loads((folder.path / "config.json").read_text())["variants"] == [FASTER]
+
+    # Another method makes another run; its rows are measured, not taken from there.
+    lines = folder.metrics.read_text().splitlines(keepends=True)
+    folder.metrics.write_text("".join(lines[:2] + lines[3:]))
+    measured.clear()
+    _, again = run_benchmark(config)
+    assert measured == ["image_to_text clean (seed 0)"] and numbers(again) == numbers(rows)
+
+
+def test_each_method_has_its_own_files_of_ranks(image_config, tmp_path):
+    """Names with the same letters, and with what a file's name cannot have."""
+    variants = tuple(
+        {"name": name, "method": "none", "changes": {"steps": steps}}
+        for steps, name in enumerate(("lr 0.1", "lr 0.2", "lr/0.2"))
+    )
+    config = image_config(tmp_path, *(v["name"] for v in variants), variants=variants)
+    folder, rows = run_benchmark(config)
+    files = {folder.ranks(row) for row in rows}
+    assert len(files) == len(rows) == 6
+    assert {file.parent for file in files} == {folder.path / "ranks"}
+    for row in rows:
+        ranks = np.load(folder.ranks(row))
+        assert ranks.shape == (12,) and row["recall@1"] == pytest.approx(100 * (ranks == 0).mean())
+
+
+def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
+    config = image_config("", "tent")
+    config.variants = (FASTER,)
+    config.adapt.steps = 2
+    config.settings.tent.text.temperature = 0.5
+    common = {"steps": 2, "weight_decay": 1e-4, "score": "last_forward", "devices": 1}
+    assert method_settings(config, "tent", "image_to_text") == common | {
+        "batch_size": 8,
+        "parameters": "layer_norms",
+        "learning_rate": 3e-4,
+        "temperature": 0.01,
+    }
+    text = method_settings(config, "fast tent", "text_to_image")
+    assert (text["parameters"], text["temperature"]) == ("block_layer_norms", 0.5)
+    assert text["learning_rate"] == 0.01
+    assert find_variant(config, "fast tent") == ("tent", {"learning_rate": 0.01})
+    assert find_variant(config, "sar") == ("sar", {})
+
+
+def test_a_method_of_one_s_own_runs_beside_the_others(image_config, own_module, tmp_path):
+    own = f"{own_module}:pull"
+    variant = {"name": "weak", "method": own, "changes": {"strength": 0.0}}
+    config = image_config(tmp_path / "results", own, "weak", "none", variants=(variant,))
+    config.settings.pull = {
+        query: {"strength": 3.0, "learning_rate": 0.05} for query in ("image", "text")
+    }
+    folder, rows = run_benchmark(config)
+    pulled, weak, none = rows[1::2]
+    assert pulled["loss"] < weak["loss"] == none["loss"] == 0
+    np.testing.assert_array_equal(np.load(folder.ranks(weak)), np.load(folder.ranks(none)))
+    assert not np.array_equal(np.load(folder.ranks(pulled)), np.load(folder.ranks(none)))
+
+
+def test_skipped_updates_are_counted_and_printed(image_config, own_module, tmp_path, capsys):
+    """Twelve queries are two batches of eight; three steps on the second are no numbers."""
+    broken = [f"{own_module}:sometimes_broken", f"{own_module}:always_broken"]
+    config = image_config(tmp_path / "results", *broken, "none", progress=True)
+    folder, rows = run_benchmark(config)
+    assert [row["skipped"] for row in rows] == [3, 3, 6, 6, 0, 0]
+    sometimes, always, none = rows[1::2]
+    assert np.isfinite(sometimes["loss"])  # of the first batch
+    assert always["loss"] is None and always["confident"] is None
+    np.testing.assert_array_equal(np.load(folder.ranks(always)), np.load(folder.ranks(none)))
+    assert "NaN" not in folder.metrics.read_text()
+    printed = capsys.readouterr().out.splitlines()
+    (line,) = [x for x in printed if x.startswith(f"{broken[1]} image_to_text gaussian_noise 5")]
+    assert line.endswith("queries/s)  6 updates skipped") and "loss" not in line
+    (line,) = [x for x in printed if x.startswith("none image_to_text gaussian_noise 5 (seed 0)")]
+    assert "loss 0.000  confident 1.00" in line and "skipped" not in line
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "message"),
+    [
+        ("tent", {"temprature": 1}, "method v, image_to_text: .*'temprature'; did you mean 'temp"),
+        ("tent", {"temperature": -1.0}, "method v, image_to_text: temperature is -1.0"),
+        ("reex", {"strategy": "nearest"}, "method v, image_to_text: unknown value of strategy"),
+        ("tent", {"score": "later"}, "method v, image_to_text: unknown value of score: 'later'"),
+        ("no_such_module:f", {}, "method v, image_to_text: .*No module named 'no_such_module'"),
+        ("my_methods:pul", {}, "method v, image_to_text: .*has no attribute 'pul'"),
+        ("my_methods:wrong", {}, "made a str, not an Objective"),
+    ],
+)
+def test_what_no_method_takes_is_refused_before_any_work(
+    image_config, own_module, tmp_path, method, changes, message
+):
+    variant = {"name": "v", "method": method, "changes": changes}
+    config = image_config(tmp_path / "results", "none", "v", variants=(variant,))
+    with pytest.raises(UserError, match=message):
+        run_benchmark(config)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_wrong_setting_of_the_configuration_is_refused_too(image_config):
+    config = image_config("", "none", "sar")
+    config.settings.sar.image.rho = 0
+    with pytest.raises(
+        UserError, match=r"method sar, image_to_text: rho is 0\.0; it must be a num"
+    ):
+        check_methods(config)
+    config.method = ("none",)  # not run, not made
+    check_methods(config)

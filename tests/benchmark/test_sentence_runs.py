@@ -1,0 +1,139 @@
+"""Sentence kinds in a run: looked up in a file that the two commands made for these scenes."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from reex_jax.benchmark.own_queries import own_query
+from reex_jax.benchmark.queries import query_source
+from reex_jax.benchmark.run import run_benchmark
+from reex_jax.benchmark.sentences import describe_sentences, sentence_kinds
+from reex_jax.clip.api import load_clip
+from reex_jax.config import default_config
+from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
+from reex_jax.corruptions.text_sentences import read_rewrites
+from reex_jax.datasets.scene_sentences import rewrite_scene_caption
+from reex_jax.datasets.scenes import load_scenes
+from reex_jax.errors import UserError
+
+NUM_IMAGES = 12
+KINDS = ("formal", "back_translation")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_scenes(NUM_IMAGES)
+
+
+@pytest.fixture(scope="module")
+def sentences_file(data, tmp_path_factory):
+    file = tmp_path_factory.mktemp("sentences") / "sentences.jsonl"
+    lines = [
+        {"caption_id": name, "kind": k, "original": text, "text": rewrite_scene_caption(text, k)}
+        for k in SENTENCE_KINDS
+        for name, text in zip(data.caption_ids, data.captions, strict=True)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return file
+
+
+@pytest.fixture
+def sentence_config(small_config, sentences_file):
+    def make(results, kinds=KINDS):
+        config = small_config(results, directions=("text_to_image",))
+        config.corruptions.image = ()
+        config.corruptions.text = kinds
+        config.corruptions.severities = (1,)
+        config.corruptions.sentences = str(sentences_file)
+        return config
+
+    return make
+
+
+def test_queries_are_the_rewrites(data, sentences_file, sentence_config, tmp_path):
+    clip = load_clip(batch_size=8)
+    folder, rows = run_benchmark(sentence_config(tmp_path))
+    images = clip.encode_images([data.images[i] for i in range(NUM_IMAGES)])
+    assert [(row["corruption"], row["severity"]) for row in rows] == [
+        ("clean", 0),
+        ("formal", 1),
+        ("back_translation", 1),
+    ]
+    for row in rows[1:]:
+        texts = [rewrite_scene_caption(caption, row["corruption"]) for caption in data.captions]
+        scores = clip.encode_texts(texts) @ images.T
+        right = scores[np.arange(len(texts)), data.caption_image]
+        expected = (scores > right[:, np.newaxis]).sum(axis=1)
+        np.testing.assert_array_equal(np.load(folder.ranks(row)), expected)
+    clean, formal, _ = (np.load(folder.ranks(row)) for row in rows)
+    assert not np.array_equal(clean, formal)
+
+
+def test_the_result_names_the_file_and_its_content(sentences_file, sentence_config, tmp_path):
+    config = sentence_config(tmp_path / "results", kinds=("casual",))
+    folder, _ = run_benchmark(config)
+    environment = json.loads((folder.path / "environment.json").read_text())
+    digest = hashlib.sha256(sentences_file.read_bytes()).hexdigest()
+    assert environment["sentences"] == {"file": "sentences.jsonl", "sha256": digest}
+    # Another content under the same name is another run.
+    file = tmp_path / "sentences.jsonl"
+    config.corruptions.sentences = str(file)
+    file.write_bytes(sentences_file.read_bytes())
+    first = run_benchmark(config)[0].path
+    file.write_text(sentences_file.read_text("utf-8").replace("lol", "haha"), "utf-8")
+    assert run_benchmark(config)[0].path != first
+
+
+def test_kinds_are_looked_up_only_where_they_are_needed():
+    config = default_config()
+    config.corruptions.text = ("ocr", "formal", "active")
+    assert sentence_kinds(config) == ["formal", "active"]
+    config.data.released_captions = "/captions"
+    assert sentence_kinds(config) == []
+    config.data.released_captions = ""
+    config.directions = ("image_to_text",)
+    assert sentence_kinds(config) == []
+    assert describe_sentences([], "no such file") is None
+
+
+def test_the_small_run_of_other_kinds_reads_no_file(small_config, tmp_path):
+    """Shrunk to its first kind; the file need not even exist then."""
+    config = small_config(tmp_path, directions=("text_to_image",), runlocal=True)
+    config.corruptions.text = ("keyboard", "formal")
+    config.corruptions.severities = (1,)
+    config.corruptions.sentences = str(tmp_path / "none.jsonl")
+    folder, rows = run_benchmark(config)
+    assert [row["corruption"] for row in rows] == ["clean", "keyboard"]
+    assert json.loads((folder.path / "environment.json").read_text())["sentences"] is None
+
+
+def test_a_file_that_is_missing_or_of_other_captions_is_refused(sentence_config, tmp_path):
+    config = sentence_config(tmp_path / "results")
+    config.corruptions.sentences = str(tmp_path / "none.jsonl")
+    with pytest.raises(UserError, match=r"none\.jsonl: cannot be read \(No such file.*--kinds=for"):
+        run_benchmark(config)
+    config = sentence_config(tmp_path / "results")
+    config.data.num_images = 13
+    with pytest.raises(
+        UserError, match="no formal text for 5 of 65 captions: 'scene-test-0-000012"
+    ):
+        run_benchmark(config)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_every_source_of_own_queries_has_them(data, sentences_file, tmp_path, cached):
+    settings = default_config().data
+    settings.cache = str(tmp_path) if cached else ""
+    rewrites = read_rewrites(sentences_file)
+    query = query_source(settings, data, [("text_to_image", "passive", 1)], rewrites)
+    for seed in (0, 1):
+        made = query("text_to_image", "passive", 1, seed, 7)
+        assert made == rewrite_scene_caption(data.captions[7], "passive")
+    assert query("text_to_image", "swap", 3, 0, 7) == own_query(
+        data, "text_to_image", "swap", 3, 0, 7
+    )
+    plain = query_source(settings, data, [])
+    with pytest.raises(UserError, match="passive needs captions rewritten before the run; make th"):
+        plain("text_to_image", "passive", 1, 0, 7)
