@@ -8,6 +8,7 @@ from reex_jax.reporting.ablation_report import REFERENCES, Finding
 from reex_jax.reporting.table import TITLES
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -58,13 +59,18 @@ def draw_ablation(findings: Sequence[Finding], default: str, unadapted: str = "n
     for axes, direction in zip(grid[-1], directions, strict=True):
         axes.set_xlabel(_scale([f for f in findings if f.level.direction == direction]))
     figure.align_ylabels(grid[:, 0])
-    # A panel may lack the default's level; each mark is explained once.
-    marks = {}
-    for axes in grid.flat:
+    _explain_marks(figure)
+    return figure
+
+
+def _explain_marks(figure: "Figure") -> None:
+    """A legend below the panels: each mark once, for a panel may lack some."""
+    marks: dict[str, Artist] = {}
+    for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         marks |= dict(zip(labels, handles, strict=True))
-    figure.legend(marks.values(), marks, loc="outside lower center", ncols=4, frameon=False)
-    return figure
+    handles, labels = list(marks.values()), list(marks)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
 
 
 def _draw_panel(axes: "Axes", own: Sequence[Finding]) -> None:
