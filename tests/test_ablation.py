@@ -29,7 +29,7 @@ def test_a_run_writes_tables_csv_and_plot(tmp_path):
     done = run_ablation(
         "--config.runlocal=True",
         "--config.method=('none', 'reex', 'k=off', 'split=both')",
-        "--config.max_queries=16",
+        "--config.max_queries=8",
         "--config.batch_size=8",
         f"--config.results={tmp_path}",
     )
@@ -38,7 +38,7 @@ def test_a_run_writes_tables_csv_and_plot(tmp_path):
     assert f"wrote {folder}" in done.stdout
     tables = (folder / "ablation.md").read_text("utf-8")
     assert tables in done.stdout
-    for expected in ("| reex (default) ", "| off ", "| both (default) ", "16 queries, gallery of"):
+    for expected in ("| reex (default) ", "| off ", "| both (default) ", "8 queries, gallery of"):
         assert expected in tables
     assert "| k=off " in (folder / "table.md").read_text("utf-8")
     assert (folder / "ablation.png").read_bytes().startswith(b"\x89PNG\r\n")
