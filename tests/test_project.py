@@ -30,7 +30,7 @@ LAYERS = (
     {"reporting", "pretraining"},
     {"config"},
     {"benchmark"},
-    {"main", "pretrain"},
+    {"main", "pretrain", "ablation"},
 )
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

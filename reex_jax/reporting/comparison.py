@@ -101,22 +101,38 @@ def significance(folder: RunFolder, rows: Sequence[Row]) -> str:
     """
     lines = []
     for direction in dict.fromkeys(r["direction"] for r in rows):
-        hits = _hits(folder, [r for r in rows if r["direction"] == direction])
+        hits = hits_by_query(folder, [r for r in rows if r["direction"] == direction])
         if len(hits) < 2:
             continue
         best = max(hits, key=lambda method: hits[method].mean())
         for method in hits:
             if method != best:
-                gain = 100 * (hits[best].mean() - hits[method].mean())
-                p = paired_bootstrap(hits[best], hits[method], seed=0, resamples=10_000)
+                gain, p = paired_difference(hits[best], hits[method])
                 lines.append(
                     f"{direction}: {best} - {method} = {gain:+.2f} points of mean R@1, p = {p:.4f}"
                 )
     return "\n".join(lines)
 
 
-def _hits(folder: RunFolder, rows: Sequence[Row]) -> Mapping[str, np.ndarray]:
-    """Method -> each query's share of hits over all corruptions and seeds: [num_queries]."""
+def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """By how many points of mean R@1 the first is better, and the paired bootstrap's p.
+
+    Args:
+        first, second: [num_queries] share of hits, see `hits_by_query`.
+    """
+    points = 100 * float(first.mean() - second.mean())
+    return points, paired_bootstrap(first, second, seed=0, resamples=10_000)
+
+
+def hits_by_query(folder: RunFolder, rows: Sequence[Row]) -> Mapping[str, np.ndarray]:
+    """Method -> each query's share of hits over all corruptions and seeds: [num_queries] float64.
+
+    Clean queries do not count, and methods that lack a stream of another are left out.
+
+    Args:
+        folder: holds the ranks of every stream.
+        rows: lines of metrics.jsonl of one direction, of any number of methods.
+    """
     corrupted = [r for r in rows if r["corruption"] != CLEAN]
     streams = {
         method: {_stream(r) for r in corrupted if r["method"] == method}
