@@ -169,6 +169,6 @@ def _read(path: Path) -> Any:
 
 
 def _without_tokens(record: dict[str, Any]) -> dict[str, Any]:
-    """The words of each sentence, which the original repeats, would fill a gigabyte for COCO."""
+    """The original gives each sentence word by word too, which would double the memory needed."""
     record.pop("tokens", None)
     return record

@@ -57,9 +57,9 @@ def test_opens_and_decodes(put, form):
 
 def test_bytes_are_decoded_as_files_are():
     np.testing.assert_array_equal(np.asarray(decode_image(encoded("PNG"), "photo 7")), PIXELS)
-    with pytest.raises(UserError, match="^photo 7: damaged or cut off"):
+    with pytest.raises(UserError, match=r"^photo 7: damaged or cut off"):
         decode_image(half(encoded("JPEG")), "photo 7")
-    with pytest.raises(UserError, match="^photo 7: not an image in a format that Pillow reads"):
+    with pytest.raises(UserError, match=r"^photo 7: not an image in a format that Pillow reads"):
         decode_image(b"", "photo 7")
 
 
