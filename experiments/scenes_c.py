@@ -3,17 +3,20 @@
     python -m reex_jax.main --config=experiments/scenes_c.py
 
 Prints recall@1/5/10, mAP and median rank of clean and corrupted queries in both directions, and
-writes results/scenes_c/<run id>/.
+writes results/scenes_c/<run id>/. Sweeps, alone or joined by commas, as in
+--config=experiments/scenes_c.py:severities,seeds: `severities` 1 to 5; `seeds` 0 to 2; `characters`
+at severity 7, their highest; `tcr`, that paper's preprocessing.
 """
 
 from ml_collections import ConfigDict
 
 from reex_jax.adaptation.defaults import default_settings
+from reex_jax.benchmark.sweeps import PROTOCOL, apply_sweeps
 
 
-def get_config() -> ConfigDict:
-    """Every value of the run."""
-    return ConfigDict(
+def get_config(sweeps: str = "") -> ConfigDict:
+    """Every value of the run; `sweeps` names changes, see PROTOCOL."""
+    config = ConfigDict(
         {
             "name": "scenes_c",
             "method": ("none",),
@@ -96,3 +99,4 @@ def get_config() -> ConfigDict:
             "runlocal": False,
         }
     )
+    return apply_sweeps(config, sweeps, PROTOCOL)

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict, config_flags
 
 from reex_jax.adaptation.defaults import METHODS
 from reex_jax.benchmark.methods import check_methods, method_settings
+from reex_jax.benchmark.sweeps import PROTOCOL
 from reex_jax.config import check_command_line, check_config, default_config, shrink
 from reex_jax.corruptions.image import IMAGE_BENCHMARK, IMAGE_CORRUPTIONS
 from reex_jax.errors import UserError
@@ -44,12 +45,13 @@ def test_shipped_benchmarks_are_valid_and_small_ones_too(name):
     assert config.data.num_images == 1000  # the original is left alone
 
 
-@pytest.mark.parametrize("name", ["coco_c", "flickr_c"])
-def test_every_sweep_is_valid_alone_and_with_seeds(name):
+@pytest.mark.parametrize(("name", "count"), [("coco_c", 8), ("flickr_c", 8), ("scenes_c", 4)])
+def test_every_sweep_is_valid_alone_and_with_seeds(name, count):
     module = load_module(name)
-    assert len(module.SWEEPS) == 8
+    sweeps = getattr(module, "SWEEPS", PROTOCOL)
+    assert len(sweeps) == count
     plain = module.get_config()
-    for sweep in module.SWEEPS:
+    for sweep in sweeps:
         for names in (sweep, f"{sweep},seeds"):
             config = module.get_config(names)
             check_config(config)

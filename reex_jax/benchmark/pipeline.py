@@ -127,8 +127,8 @@ def _batches(
             return _failure(f"{name(item)}: {type(error).__name__}: {error}", error)
 
     dataset = grain.MapDataset.source(np.concatenate(wanted)).map(prepared)
-    ahead = _BATCHES_AHEAD * len(shares[0])
-    options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ahead if workers else 0)
+    ahead = max(_BATCHES_AHEAD * len(shares[0]), workers) if workers else 0
+    options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ahead)
     arrays = iter(dataset.to_iter_dataset(options))
     try:
         for share, positions in zip(shares, wanted, strict=True):

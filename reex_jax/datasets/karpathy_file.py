@@ -159,10 +159,16 @@ def _original_entry(record: dict) -> tuple[str, list[object]]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_hook=_without_tokens)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error}); fetch the file anew") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error}); fetch the file anew") from error
+
+
+def _without_tokens(record: dict[str, Any]) -> dict[str, Any]:
+    """The original gives each sentence word by word too, which would double the memory needed."""
+    record.pop("tokens", None)
+    return record

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from reex_jax.clip.images import MIN_SIDE, open_image
+from reex_jax.clip.images import MIN_SIDE, decode_image, open_image
 from reex_jax.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
@@ -53,6 +53,14 @@ def test_opens_and_decodes(put, form):
     if form in ("PNG", "BMP", "TIFF"):
         np.testing.assert_array_equal(pixels, PIXELS)
     assert open_image(str(put(encoded(form)))).size == (30, 40)
+
+
+def test_bytes_are_decoded_as_files_are():
+    np.testing.assert_array_equal(np.asarray(decode_image(encoded("PNG"), "photo 7")), PIXELS)
+    with pytest.raises(UserError, match=r"^photo 7: damaged or cut off"):
+        decode_image(half(encoded("JPEG")), "photo 7")
+    with pytest.raises(UserError, match=r"^photo 7: not an image in a format that Pillow reads"):
+        decode_image(b"", "photo 7")
 
 
 def test_keeps_mode_and_exif_rotation(put):
