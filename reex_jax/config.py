@@ -18,8 +18,7 @@ from reex_jax.checks import (
     some_of,
     text,
 )
-from reex_jax.clip.api import PRECISIONS
-from reex_jax.clip.preprocess import MODES
+from reex_jax.clip.choices import MODES, PRECISIONS
 from reex_jax.corruptions.image import IMAGE_CORRUPTIONS
 from reex_jax.corruptions.text import TEXT_CORRUPTIONS
 from reex_jax.datasets.load import DATA_SETS
@@ -27,6 +26,8 @@ from reex_jax.datasets.retrieval_set import DIRECTIONS
 from reex_jax.datasets.scenes import SPLITS
 from reex_jax.datasets.skipped import ON_ERROR
 from reex_jax.errors import UserError
+from reex_jax.gsr.settings import CHECKS as GSR_CHECKS
+from reex_jax.gsr.settings import check_gsr, default_gsr
 
 METHODS = ("none",)
 
@@ -53,6 +54,7 @@ def default_config() -> ConfigDict:
             },
             "directions": DIRECTIONS,
             "corruptions": {"clean": True, "image": (), "text": (), "severities": (5,)},
+            "gsr": default_gsr(),
             "seeds": (0,),
             "batch_size": 64,
             "results": "results",
@@ -102,6 +104,7 @@ _CHECKS: dict[str, Check] = {
     "corruptions.image": some_of(IMAGE_CORRUPTIONS, empty=True),
     "corruptions.text": some_of(TEXT_CORRUPTIONS, empty=True),
     "corruptions.severities": integers(1, 7),
+    **{f"gsr.{key}": check for key, check in GSR_CHECKS.items()},
     "seeds": integers(0),
     "batch_size": integer(1, 65536),
     "results": filled,
@@ -135,6 +138,7 @@ def check_config(config: ConfigDict) -> None:
 
 
 def _check_together(config: ConfigDict) -> None:
+    check_gsr(config)
     highest = {name: kind.severities for name, kind in IMAGE_CORRUPTIONS.items()}
     highest |= {name: kind.severities for name, kind in TEXT_CORRUPTIONS.items()}
     for name in (*config.corruptions.image, *config.corruptions.text):

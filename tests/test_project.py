@@ -26,7 +26,7 @@ LAYERS = (
     {"clip"},
     {"retrieval"},
     {"corruptions", "datasets"},
-    {"reporting", "pretraining"},
+    {"reporting", "pretraining", "gsr"},
     {"config"},
     {"benchmark"},
     {"main", "pretrain"},

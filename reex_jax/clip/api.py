@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from PIL import Image
 
 from reex_jax.clip.checkpoint import find_checkpoint, load_model
+from reex_jax.clip.choices import PRECISIONS
 from reex_jax.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig
 from reex_jax.clip.model import ClipModel
 from reex_jax.clip.preprocess import (
@@ -30,7 +31,6 @@ from reex_jax.clip.tokenizer import FILES, Tokenizer, has_tokenizer
 from reex_jax.errors import UserError, unknown
 
 BUNDLED = "bundled"
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from PIL import Image
 
+from reex_jax.clip.choices import MODES
 from reex_jax.clip.config import ClipConfig, VisionConfig
 from reex_jax.clip.tokenizer import read_json
 from reex_jax.errors import UserError, unknown
 
-MODES = ("clip", "tcr")
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 

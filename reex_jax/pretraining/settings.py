@@ -17,7 +17,7 @@ from reex_jax.checks import (
     one_of,
     text,
 )
-from reex_jax.clip.api import PRECISIONS
+from reex_jax.clip.choices import PRECISIONS
 from reex_jax.errors import UserError
 
 _EXAMPLE = "experiments/pretrain_scenes.py"
