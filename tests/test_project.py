@@ -84,12 +84,19 @@ def test_imports_go_only_downwards(path):
             assert other == part or RANKS[other] < RANKS[part], f"imports {module}"
 
 
+# What may be missing: each with the file that asks for it.
+OPTIONAL = {"torch": "pyproject.toml", "apache_beam": "requirements-beam.txt"}
+
+
 def test_every_import_is_required():
     homes = packages_distributions()
     needed = set()
     for module in set(itertools.chain.from_iterable(map(imported, MODULES))):
         top = module.split(".")[0]
-        if top not in sys.stdlib_module_names and top != "reex_jax":
+        if top in OPTIONAL:
+            name = top.replace("_", "-")
+            assert re.search(rf"\b{name}\b", (ROOT / OPTIONAL[top]).read_text("utf-8"))
+        elif top not in sys.stdlib_module_names and top != "reex_jax":
             needed |= {canonicalize_name(home) for home in homes[top]}
     listed = {canonicalize_name(line.name) for line in requirements("requirements.txt")}
     assert needed <= listed

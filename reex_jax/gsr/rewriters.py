@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from reex_jax.errors import unknown
 from reex_jax.gsr.dictionary import Dictionary
 from reex_jax.gsr.endpoint import Endpoint
+from reex_jax.gsr.local_model import LocalRewriter
 from reex_jax.gsr.openai_chat import OpenAIRewriter
 from reex_jax.gsr.refinement import NoRewriter, Rewriter
 from reex_jax.gsr.settings import KEY_VARIABLE, REWRITERS
@@ -26,6 +27,16 @@ def make_rewriter(gsr: ConfigDict, dictionary: Dictionary) -> Rewriter:
         return NoRewriter()
     if gsr.rewriter == "openai":
         return _openai(gsr, dictionary.counts)
+    if gsr.rewriter == "transformers":
+        return LocalRewriter(
+            gsr.model,
+            gsr.revision,
+            dictionary.counts,
+            temperature=gsr.temperature,
+            samples=gsr.samples,
+            max_tokens=gsr.max_tokens,
+            batch_size=gsr.batch_size,
+        )
     raise unknown("rewriter", gsr.rewriter, REWRITERS[1:])
 
 
