@@ -9,7 +9,7 @@ FAILED = "failed"
 """The reason that begins with this word is about the server, not about the text: ask again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Refinement:
     """One query and its repair.
 

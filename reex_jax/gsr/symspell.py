@@ -18,6 +18,10 @@ _VERSION = 1
 _PER_EDIT = -3.0  # log likelihood of one edit
 _MOST = 12  # candidates for a word
 _SHORTEST = 2  # letters left of a word without its odd signs
+# Letters that scanned text, or a hurried writer, has as digits or signs.
+_LOOK_ALIKES = tuple(
+    str.maketrans("0123456789@$|", letters) for letters in ("olzeasbtsgasl", "oizeasbtbgasi")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +75,27 @@ def confidence_of(posteriors: Sequence[float]) -> float:
 
 
 def find_candidates(word: str, dictionary: Dictionary) -> Candidates:
-    """Dictionary words that an unknown word may stand for; itself where there is none."""
-    costs = dict(dictionary.similar(word))
-    letters = "".join(c for c in word if c.isalpha())
-    if letters != word and len(letters) >= _SHORTEST:
-        odd = len(word) - len(letters)
-        for term, distance in dictionary.similar(letters):
-            costs[term] = min(costs.get(term, odd + distance), odd + distance)
+    """Dictionary words that an unknown word may stand for; itself where there is none.
+
+    A word with digits or signs in it is also looked up without these, as if they had slipped in,
+    and with the letters that they look like, which counts as half an edit each.
+    """
+    costs: dict[str, float] = {}
+
+    def look_up(variant: str, changes: float) -> None:
+        for term, distance in dictionary.similar(variant):
+            costs[term] = min(costs.get(term, math.inf), changes + distance)
+
+    look_up(word, 0)
+    odd = sum(not c.isalpha() for c in word)
+    if odd:
+        letters = "".join(filter(str.isalpha, word))
+        if len(letters) >= _SHORTEST:
+            look_up(letters, odd)
+        for table in _LOOK_ALIKES:
+            variant = word.translate(table)
+            if variant != word:
+                look_up(variant, sum(a != b for a, b in zip(word, variant, strict=True)) / 2)
     if not costs:
         return ((word, 0.0),)
     least = min(costs.values())

@@ -5,10 +5,17 @@ import pytest
 
 from reex_jax.config import check_config, default_config
 from reex_jax.errors import UserError
+from reex_jax.gsr import refinements
 from reex_jax.gsr.refinements import ensure_refinements
 from reex_jax.gsr.settings import FusionSettings, fusion_settings
 
 TEXTS = ["a rde hosre", "a red horse", "a rde hosre"]
+
+
+@pytest.fixture(autouse=True)
+def one_index(monkeypatch, dictionary):
+    """The index of similar words takes seconds to make, and is the same for every test."""
+    monkeypatch.setattr(refinements, "load_dictionary", lambda captions: dictionary)
 
 
 @pytest.fixture
@@ -21,18 +28,18 @@ def config(tmp_path):
 
 
 def test_scenes_make_their_cache_once(config, capsys):
-    refinements = ensure_refinements(config, TEXTS)
+    made = ensure_refinements(config, TEXTS)
     assert "asked 2: 1 repaired, 1 unchanged" in capsys.readouterr().out
-    texts, features = refinements.lookup(TEXTS[1:])
+    texts, features = made.lookup(TEXTS[1:])
     assert texts == ["a red horse", "a red horse"]
     np.testing.assert_allclose(features.oov, [0, 2 / 3], rtol=1e-6)
-    assert refinements.describe().startswith(
+    assert made.describe().startswith(
         "2 different text queries in the refinement cache: 1 repaired, 1 unchanged, 0 whose"
     )
     ensure_refinements(config, TEXTS[:1])
     assert capsys.readouterr().out == ""
     with pytest.raises(UserError, match="no row for the query 'a new one'"):
-        refinements.lookup(["a new one"])
+        made.lookup(["a new one"])
 
 
 def test_a_missing_cache_names_its_command(config):

@@ -20,6 +20,7 @@ def rewriter(dictionary) -> SymSpellRewriter:
         ("Whiet dog, in the sn0w", "White dog, in the snow"),
         ("a #box and bl4ack!", "a box and black!"),
         ("back4gr#ou%nd", "background"),
+        ("an 0ran9e 1ozenge on a 8m00th wa11", "an orange lozenge on a smooth wall"),
         ("; a red : ring ? on a wall .", "a red ring on a wall ."),
         ("two-wh8eled cart", "two-wheeled cart"),
     ],
