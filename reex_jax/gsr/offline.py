@@ -84,8 +84,8 @@ def run_pass(
 ) -> PassSummary:
     """Asks for every text that the cache lacks, and stores each answer as it arrives.
 
-    Killed at any moment, it has lost nothing that was answered, and the next pass asks for the rest
-    only. Passes that run at the same time ask in different orders and take over each other's parts,
+    Killed at any moment, it has lost nothing but the requests that were on their way, and the next
+    pass asks for the rest only. Passes that run at the same time ask in different orders and take over each other's parts,
     so that they share most of the work. Failed texts are not stored: the next pass asks again.
 
     Args:

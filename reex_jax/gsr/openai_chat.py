@@ -54,15 +54,20 @@ class OpenAIRewriter:
             UserError: the key, the address or the model is wrong.
         """
         waiting = iter(texts)
-        arrived: asyncio.Queue[Refinement | Exception] = asyncio.Queue()
+        arrived: asyncio.Queue[tuple[Refinement | Exception, asyncio.Event]] = asyncio.Queue()
 
         async def work(client: httpx2.AsyncClient) -> None:
             for text in waiting:
+                answer: Refinement | Exception
                 try:
-                    await arrived.put(await self._refine(client, text))
+                    answer = await self._refine(client, text)
                 except Exception as error:
-                    await arrived.put(error)  # raised where the refinements are read
-                    return
+                    answer = error  # raised where the refinements are read
+                stored = asyncio.Event()
+                await arrived.put((answer, stored))
+                # Whoever reads the answers stores one before asking for the next. So a process
+                # that is killed loses at most one answer for each of its connections.
+                await stored.wait()
 
         async def work_all() -> None:
             async with self.endpoint.client() as client, asyncio.TaskGroup() as group:
@@ -73,10 +78,11 @@ class OpenAIRewriter:
             # The loop runs while the next reply is waited for; closing the runner cancels the rest.
             working = runner.get_loop().create_task(work_all())
             for _ in texts:
-                refinement = runner.run(arrived.get())
-                if isinstance(refinement, Exception):
-                    raise refinement
-                yield refinement
+                answer, stored = runner.run(arrived.get())
+                if isinstance(answer, Exception):
+                    raise answer
+                yield answer
+                stored.set()
             runner.run(asyncio.wait_for(working, None))
 
     async def _refine(self, client: httpx2.AsyncClient, text: str) -> Refinement:

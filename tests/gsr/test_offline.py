@@ -106,18 +106,23 @@ def openai(stub) -> list[str]:
 
 
 def test_kill_9_loses_nothing_and_asks_nothing_twice(stub, tmp_path):
-    def behave(number, request):
-        time.sleep(0.005)
-        return stub.answer(request)
-
-    stub.behave = behave
     for enough in (30, 90):
+        killed = threading.Event()
+
+        def behave(number, request, enough=enough, killed=killed):
+            if number >= enough:  # no further answer, so that it cannot finish before it is killed
+                killed.wait(30)
+            return stub.answer(request)
+
+        stub.behave = behave
         process = command(tmp_path, *openai(stub))
-        while len(stub.requests) < enough and process.poll() is None:
+        while len(stub.requests) <= enough and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        killed.set()
         assert process.returncode == -9
+    stub.behave = lambda number, request: stub.answer(request)
     asked_until_then = len(stub.requests)
     output, errors = command(tmp_path, *openai(stub)).communicate()
     assert "0 failed" in output, errors
