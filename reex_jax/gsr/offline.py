@@ -85,8 +85,9 @@ def run_pass(
     """Asks for every text that the cache lacks, and stores each answer as it arrives.
 
     Killed at any moment, it has lost nothing but the requests that were on their way, and the next
-    pass asks for the rest only. Passes that run at the same time ask in different orders and take over each other's parts,
-    so that they share most of the work. Failed texts are not stored: the next pass asks again.
+    pass asks for the rest only. Passes that run at the same time ask in different orders and take
+    over each other's parts, so that they share most of the work. Failed texts are not stored: the
+    next pass asks again.
 
     Args:
         rewriter: whom to ask.
