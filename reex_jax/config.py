@@ -35,6 +35,8 @@ from reex_jax.datasets.released import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.datasets.retrieval_set import DIRECTIONS
 from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
 from reex_jax.errors import UserError
+from reex_jax.gsr.settings import CHECKS as GSR_CHECKS
+from reex_jax.gsr.settings import check_gsr, default_gsr
 
 
 def default_config() -> ConfigDict:
@@ -56,6 +58,7 @@ def default_config() -> ConfigDict:
                 "sentences": "",
                 "severities": (5,),
             },
+            "gsr": default_gsr(),
             "seeds": (0,),
             "max_queries": 0,
             "batch_size": 64,
@@ -103,6 +106,7 @@ _CHECKS: dict[str, Check] = {
     "corruptions.text": some_of(TEXT_SEVERITIES, empty=True),
     "corruptions.sentences": text,
     "corruptions.severities": integers(1, HIGHEST_SEVERITY),
+    **{f"gsr.{key}": check for key, check in GSR_CHECKS.items()},
     "seeds": integers(0),
     "max_queries": integer(0),
     "batch_size": integer(1, 65536),
@@ -149,6 +153,7 @@ def check_config(config: ConfigDict) -> None:
 
 def _check_together(config: ConfigDict) -> None:
     _check_sentences(config)
+    check_gsr(config)
     for name in (*config.corruptions.image, *config.corruptions.text):
         high = _highest_severity(config, name)
         too_high = [s for s in config.corruptions.severities if s > high]

@@ -7,10 +7,23 @@ from ml_collections import ConfigDict
 
 from reex_jax.benchmark.cached_queries import CachedQueries
 from reex_jax.benchmark.own_queries import Query, QuerySource, own_query
+from reex_jax.benchmark.sentences import load_sentences, sentence_kinds
+from reex_jax.benchmark.streams import list_streams
 from reex_jax.corruptions.text_sentences import SentenceRewrites
 from reex_jax.datasets.released import ReleasedCorruptions, open_released
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
 from reex_jax.reporting.run_folder import CLEAN
+
+
+def run_queries(config: ConfigDict, data: RetrievalSet) -> QuerySource:
+    """The queries of a whole configuration, rewritten captions included; all files are checked now.
+
+    Raises:
+        UserError: a file, folder or item is missing or faulty.
+    """
+    wanted = [(s.direction, s.corruption, s.severity) for s in list_streams(config)]
+    sentences = load_sentences(sentence_kinds(config), config.corruptions.sentences, data)
+    return query_source(config.data, data, wanted, sentences)
 
 
 def query_source(

@@ -10,8 +10,8 @@ import reex_jax
 from reex_jax.benchmark.evaluate import build_gallery
 from reex_jax.benchmark.methods import check_methods
 from reex_jax.benchmark.passes import Key, Setting, key_of, run_passes
-from reex_jax.benchmark.queries import query_source
-from reex_jax.benchmark.sentences import describe_sentences, load_sentences, sentence_kinds
+from reex_jax.benchmark.queries import run_queries
+from reex_jax.benchmark.sentences import describe_sentences, sentence_kinds
 from reex_jax.benchmark.streams import Stream, list_streams
 from reex_jax.clip.api import Clip, load_clip
 from reex_jax.clip.checkpoint import checkpoint_sha256
@@ -74,9 +74,7 @@ def _open_folder(config: ConfigDict, clip: Clip) -> RunFolder:
 def _prepare(config: ConfigDict, clip: Clip, folder: RunFolder, missing: Sequence[Key]) -> Setting:
     """Reads and checks all that the passes of the missing streams may need."""
     data = load_data(config.data)
-    wanted = [(s.direction, s.corruption, s.severity) for s in list_streams(config)]
-    sentences = load_sentences(sentence_kinds(config), config.corruptions.sentences, data)
-    source = query_source(config.data, data, wanted, sentences)
+    source = run_queries(config, data)
     galleries = {
         direction: build_gallery(clip, data, direction, progress=config.progress)
         for direction in dict.fromkeys(Stream(*key[1:]).direction for key in missing)

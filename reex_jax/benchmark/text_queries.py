@@ -1,0 +1,29 @@
+"""Every text query of an experiment, for the pass that repairs them ahead of the run."""
+
+from collections.abc import Iterator
+
+from ml_collections import ConfigDict
+
+from reex_jax.benchmark.queries import run_queries
+from reex_jax.benchmark.streams import chosen_queries, list_streams
+from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+
+
+def text_queries(config: ConfigDict, data: RetrievalSet) -> Iterator[str]:
+    """The caption queries of every corruption, severity and seed; some come up more than once.
+
+    Args:
+        config: the experiment.
+        data: its set.
+
+    Raises:
+        UserError: files that the queries come from are missing or faulty.
+    """
+    source = run_queries(config, data)
+    positions = chosen_queries(data.num_queries(TEXT_TO_IMAGE), config.max_queries).tolist()
+    for stream in list_streams(config):
+        if stream.direction == TEXT_TO_IMAGE:
+            for i in positions:
+                query = source(stream.direction, stream.corruption, stream.severity, stream.seed, i)
+                assert isinstance(query, str)
+                yield query

@@ -1,0 +1,1 @@
+"""Generative semantic refinement: damaged text queries repaired offline, fused online."""

@@ -1,0 +1,119 @@
+"""The rewriter `openai`: any server with OpenAI's chat interface, several requests at a time."""
+
+import asyncio
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx2
+
+from reex_jax.gsr.completion import Completion, best_choice
+from reex_jax.gsr.endpoint import Endpoint, RejectedError, TransientError
+from reex_jax.gsr.prompt import VERSION, build_messages
+from reex_jax.gsr.refinement import FAILED, Refinement, no_repair
+from reex_jax.gsr.replies import check_reply
+
+
+@dataclass(frozen=True)
+class OpenAIRewriter:
+    """Asks a chat model for each repair.
+
+    Attributes:
+        endpoint: the server.
+        model: its name there.
+        words: known words in lower case, for the check of replies.
+        temperature: of sampling.
+        samples: replies for each query; above 1, their agreement is the confidence where the
+            server gives no log-probabilities.
+        max_tokens: of a reply.
+        concurrency: requests at the same time.
+    """
+
+    endpoint: Endpoint
+    model: str
+    words: Container[str] = field(repr=False)
+    temperature: float = 0.0
+    samples: int = 1
+    max_tokens: int = 128
+    concurrency: int = 8
+
+    @property
+    def identity(self) -> str:
+        """Model, prompt and decoding settings; the address does not count."""
+        return (
+            f"openai model={self.model} prompt={VERSION} temperature={self.temperature:g} "
+            f"samples={self.samples} max_tokens={self.max_tokens}"
+        )
+
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
+        """One refinement for each text, as the replies arrive.
+
+        A query that the server does not answer gives a refinement with `failed`.
+
+        Raises:
+            UserError: the key, the address or the model is wrong.
+        """
+        waiting = iter(texts)
+        arrived: asyncio.Queue[tuple[Refinement | Exception, asyncio.Event]] = asyncio.Queue()
+
+        async def work(client: httpx2.AsyncClient) -> None:
+            for text in waiting:
+                answer: Refinement | Exception
+                try:
+                    answer = await self._refine(client, text)
+                except Exception as error:
+                    answer = error  # raised where the refinements are read
+                stored = asyncio.Event()
+                await arrived.put((answer, stored))
+                # Whoever reads the answers stores one before asking for the next. So a process
+                # that is killed loses at most one answer for each of its connections.
+                await stored.wait()
+
+        async def work_all() -> None:
+            async with self.endpoint.client() as client, asyncio.TaskGroup() as group:
+                for _ in range(min(self.concurrency, len(texts))):
+                    group.create_task(work(client))
+
+        with asyncio.Runner() as runner:
+            # The loop runs while the next reply is waited for; closing the runner cancels the rest.
+            working = runner.get_loop().create_task(work_all())
+            for _ in texts:
+                answer, stored = runner.run(arrived.get())
+                if isinstance(answer, Exception):
+                    raise answer
+                yield answer
+                stored.set()
+            runner.run(asyncio.wait_for(working, None))
+
+    async def _refine(self, client: httpx2.AsyncClient, text: str) -> Refinement:
+        try:
+            completion = await self._sample(client, text)
+        except (TransientError, RejectedError) as error:
+            return no_repair(text, f"{FAILED}: {error}")
+        best = best_choice(completion.choices)
+        tokens = completion.prompt_tokens, completion.reply_tokens
+        if best.fault:
+            return no_repair(text, best.fault, tokens)
+        return check_reply(text, best.text, self.words, best.confidence, tokens)
+
+    async def _sample(self, client: httpx2.AsyncClient, text: str) -> Completion:
+        request: dict[str, Any] = {
+            "model": self.model,
+            "messages": build_messages(text),
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "logprobs": True,
+        }
+        if self.samples > 1:
+            request["n"] = self.samples
+        completion = await self.endpoint.complete(client, request)
+        # Some servers ignore n silently: the missing samples are asked for one by one.
+        while len(completion.choices) < self.samples:
+            more = await self.endpoint.complete(client, request | {"n": 1})
+            completion = replace(
+                completion,
+                choices=(completion.choices + more.choices)[: self.samples],
+                prompt_tokens=completion.prompt_tokens + more.prompt_tokens,
+                reply_tokens=completion.reply_tokens + more.reply_tokens,
+            )
+        return completion

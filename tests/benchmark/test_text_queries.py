@@ -1,0 +1,37 @@
+"""The text queries of an experiment: all of them, and exactly what its streams ask."""
+
+from reex_jax.benchmark.own_queries import own_query
+from reex_jax.benchmark.streams import list_streams
+from reex_jax.benchmark.text_queries import text_queries
+from reex_jax.config import default_config
+from reex_jax.datasets.scenes import load_scenes
+
+
+def test_every_query_of_every_text_stream():
+    config = default_config()
+    config.corruptions.text = ("keyboard", "word_swap")
+    config.corruptions.severities = (1, 5)
+    config.seeds = (0, 3)
+    data = load_scenes(3)
+    found = list(text_queries(config, data))
+    # Clean and two kinds with two severities, for two seeds, of fifteen captions.
+    assert len(found) == (1 + 2 * 2) * 2 * 15
+    asked = [
+        own_query(data, s.direction, s.corruption, s.severity, s.seed, position)
+        for s in list_streams(config)
+        if s.direction == "text_to_image"
+        for position in range(15)
+    ]
+    assert sorted(found) == sorted(asked)
+
+
+def test_no_text_queries_without_their_direction():
+    config = default_config()
+    config.directions = ("image_to_text",)
+    assert list(text_queries(config, load_scenes(2))) == []
+
+
+def test_only_the_chosen_queries():
+    config = default_config()
+    config.max_queries = 4
+    assert len(list(text_queries(config, load_scenes(3)))) == 4
