@@ -112,15 +112,16 @@ def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
 
 def test_a_method_of_one_s_own_runs_beside_the_others(image_config, own_module, tmp_path):
     own = f"{own_module}:pull"
-    variant = {"name": "weak", "method": own, "changes": {"strength": 0.0}}
-    config = image_config(tmp_path / "results", own, "weak", "none", variants=(variant,))
+    variant = {"name": "idle", "method": own, "changes": {"steps": 0}}
+    config = image_config(tmp_path / "results", own, "idle", "none", variants=(variant,))
     config.settings.pull = {
         query: {"strength": 3.0, "learning_rate": 0.05} for query in ("image", "text")
     }
     folder, rows = run_benchmark(config)
-    pulled, weak, none = rows[1::2]
-    assert pulled["loss"] < weak["loss"] == none["loss"] == 0
-    np.testing.assert_array_equal(np.load(folder.ranks(weak)), np.load(folder.ranks(none)))
+    assert method_settings(config, "idle", "image_to_text")["strength"] == 3.0
+    pulled, idle, none = rows[1::2]
+    assert pulled["loss"] < idle["loss"] == none["loss"] == 0
+    np.testing.assert_array_equal(np.load(folder.ranks(idle)), np.load(folder.ranks(none)))
     assert not np.array_equal(np.load(folder.ranks(pulled)), np.load(folder.ranks(none)))
 
 

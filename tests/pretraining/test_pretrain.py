@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import optax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -50,21 +49,6 @@ def toy_config(workdir, num_steps: int) -> ConfigDict:
     )
 
 
-@pytest.fixture
-def compiled_once(tmp_path):
-    """Every `pretrain` jits a step of its own; equal ones are compiled once and read from disk."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    before = {name: getattr(jax.config, name) for name in names}
-    for name, value in zip(names, (str(tmp_path / "compiled"), 0.5), strict=True):
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-
-
-@pytest.mark.usefixtures("compiled_once")
 def test_resumed_run_ends_as_an_uninterrupted_one(tmp_path, capsys):
     config = toy_config(tmp_path / "whole", 4)
     whole = load_clip(pretrain(config))
