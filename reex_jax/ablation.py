@@ -3,6 +3,8 @@
 python -m reex_jax.ablation --config=experiments/ablation_exclusion.py
 """
 
+import sys
+
 from ml_collections import config_flags
 
 from reex_jax.benchmark.ablation import default_method, run_ablation
@@ -18,7 +20,7 @@ _CONFIG = config_flags.DEFINE_config_file("config", help_string="experiments/abl
 
 def main() -> None:
     """Runs the ablation of --config and writes what it found to the results folder."""
-    folder, rows, levels = run_ablation(_CONFIG.value)
+    folder, rows, levels = run_ablation(_CONFIG.value, sys.argv[1:])
     default = default_method(_CONFIG.value)
     findings = find(folder, rows, levels, default)
     methods = list(dict.fromkeys(v.name for v in levels if v.group == REFERENCES))

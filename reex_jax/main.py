@@ -3,6 +3,7 @@
 python -m reex_jax.main --config=experiments/scenes_c.py --config.method=reex
 """
 
+import sys
 from collections.abc import Sequence
 
 from ml_collections import config_flags
@@ -29,7 +30,7 @@ def benchmark_report(folder: RunFolder, rows: Sequence[Row]) -> str:
 
 def main() -> None:
     """Runs the benchmark of --config, prints its table and writes it to the results folder."""
-    folder, rows = run_benchmark(_CONFIG.value)
+    folder, rows = run_benchmark(_CONFIG.value, sys.argv[1:])
     report = f"{benchmark_report(folder, rows)}\n"
     (folder.path / "table.md").write_text(report, "utf-8")
     print(f"\n{report}\nwrote {folder.path}")

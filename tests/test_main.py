@@ -1,6 +1,7 @@
 """The command, as a user calls it; each start takes seconds, so there are few."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,24 @@ def test_several_methods_print_and_write_their_comparison(tmp_path):
     assert " points of mean R@1, p = " in table
     assert "stream reset, score last_forward, 3 steps a batch, batches of 8, adapting" in table
     assert "tent image_to_text fog 5 (seed 0): R@1 " in done.stdout
+
+
+def test_text_queries_are_repaired_on_request(tmp_path):
+    small = ["--config.runlocal=True", "--config.directions=text_to_image"]
+    small += ["--config.corruptions.text=keyboard", "--config.corruptions.clean=False"]
+    small += [f"--config.results={tmp_path}", f"--config.gsr.cache={tmp_path / 'cache'}"]
+    done = run_main(*small, "--config.gsr.rewriter=symspell", "--config.progress=False")
+    assert done.returncode == 0, done.stderr
+    assert "250 different text queries in the refinement cache: 250 repaired, 0 unch" in done.stdout
+    assert "; text queries repaired by symspell, fused by dynamic; " in done.stdout
+
+    # Another rewriter may cost money: nothing is asked, and the command that asks is named.
+    model = ["--config.gsr.rewriter=openai", "--config.gsr.model=some"]
+    done = run_main(*small, *model)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: 250 of 250 text queries have no row in the refinement cache" in done.stderr
+    options = shlex.join(["--config=experiments/scenes_c.py", *small, *model])
+    assert f"make them with: python -m reex_jax.gsr {options}\n" in done.stderr
 
 
 def test_an_unknown_method_is_one_line(tmp_path):

@@ -1,6 +1,5 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from collections.abc import Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,20 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from reex_jax.adaptation.encoder import Inputs, query_encoder
+from reex_jax.adaptation.encoder import Constants, query_encoder
+from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.methods import make_method, own_settings
+from reex_jax.adaptation.queries import plain_inputs, refined_inputs
 from reex_jax.adaptation.saved import fingerprint, restore_adapter, save_adapter
 from reex_jax.adaptation.update import (
     AdaptState,
-    Constants,
     compile_update,
     first_copy,
     initial_state,
     replicate,
 )
 from reex_jax.clip.api import Clip
-from reex_jax.clip.inputs import check_ids, check_pixels
 from reex_jax.errors import UserError
+from reex_jax.gsr.settings import FusionSettings
 from reex_jax.retrieval.gallery import check_embeddings
 from reex_jax.retrieval.ranks import ranks_of
 from reex_jax.retrieval.topk import top_k
@@ -59,6 +59,8 @@ class Adapter:
         *,
         query: str,
         method: str = "reex",
+        fusion: str = "",
+        fusion_settings: FusionSettings | None = None,
         **settings: Any,
     ) -> None:
         """Compiles nothing yet: each new batch shape is compiled on its first use.
@@ -68,16 +70,25 @@ class Adapter:
             gallery_embeddings: [N, d] float32 unit rows, made by the same model.
             query: "image" (the gallery holds texts) or "text" (it holds images).
             method: a name in `adaptation.methods.METHODS`, or "module:function" of your own.
+            fusion: a name in `gsr.fusion.FUSIONS`: each text query comes with its repair, as
+                `RefinedQueries`, and the rule fuses the embeddings of the two before anything
+                adapts to them. "" for queries without repairs.
+            fusion_settings: constants of the rule; None for their defaults.
             **settings: of `AdaptSettings` and of the method; the others have their defaults.
 
         Raises:
             UserError: an unknown method or setting (the nearest name is suggested), an impossible
-                value, or a gallery that is empty, of another width, or not of unit vectors.
+                value, fusion of image queries, or a gallery that is empty, of another width, or not
+                of unit vectors.
         """
         self._objective, self._settings = make_method(method, settings)
         self._method, self._given = method, {n: v for n, v in settings.items() if n != "devices"}
         self._encoder = query_encoder(clip.model, query, self._settings.parameters)
-        self._clip, self._query = clip, query
+        self._query, self._inputs = query, plain_inputs(clip, query)
+        self._fusion = check_fusion(fusion, fusion_settings, query)
+        if self._fusion:
+            self._encoder = fused_encoder(self._encoder, self._fusion)
+            self._inputs = refined_inputs(clip)
         self._devices = _devices(self._settings.devices, self._settings.batch_size)
         gallery = np.asarray(jax.device_get(gallery_embeddings), np.float32)
         _check_gallery(gallery, clip)
@@ -113,7 +124,8 @@ class Adapter:
 
         Args:
             queries: PIL images or strings, or arrays that are preprocessed already: pixels
-                [B, h, w, c] float32 or token ids [B, length] int32; 1 to `batch_size` of them.
+                [B, h, w, c] float32 or token ids [B, length] int32; 1 to `batch_size` of them. With
+                `fusion`: `RefinedQueries` of strings, or `FusedTexts` of token ids.
 
         Returns:
             the embeddings to rank ("score" says which) [B, d] float32 unit, and the diagnostics
@@ -188,6 +200,7 @@ class Adapter:
         return {
             "method": self._method,
             "query": self._query,
+            "fusion": self._fusion and asdict(self._fusion),
             "settings": own_settings(self._method) | self._given | shared,
             "model": fingerprint((self._constants.source, self._constants.frozen)),
             "gallery": fingerprint(self._gallery),
@@ -216,16 +229,6 @@ class Adapter:
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
         return embeddings, values, count
 
-    def _inputs(self, queries: Any) -> Inputs:
-        is_array = isinstance(queries, np.ndarray | jax.Array)
-        if self._query == "image":
-            if is_array:
-                return check_pixels(queries, self._clip.config.vision)
-            return self._clip.pixels_of(_some(queries))
-        if is_array:
-            return check_ids(queries, self._clip.config.text)
-        return self._clip.tokens_of(_some(queries))
-
 
 def padded_rows(count: int, batch_size: int, devices: int) -> int:
     """Rows of the compiled batch that holds `count` queries, a multiple of `devices`.
@@ -237,19 +240,6 @@ def padded_rows(count: int, batch_size: int, devices: int) -> int:
     while rows > devices and count <= (smaller := -(-rows // (4 * devices)) * devices) < rows:
         rows = smaller
     return rows
-
-
-def _some(queries: Any) -> Any:
-    """The queries, where there are any; a single string passes, for `Clip` to refuse."""
-    if not isinstance(queries, Iterable):
-        raise UserError(
-            f"queries must be a list or an array, not one {type(queries).__name__}; write [query]"
-        )
-    if isinstance(queries, Iterator):
-        queries = list(queries)
-    if isinstance(queries, Sized) and not isinstance(queries, str) and not len(queries):
-        raise UserError("a batch of 0 queries; give at least one")
-    return queries
 
 
 def _devices(count: int, batch_size: int) -> list[jax.Device]:

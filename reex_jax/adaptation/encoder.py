@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,27 @@ from reex_jax.errors import unknown
 
 GRID = 4  # patches a side that `shuffle_patches` moves; DeYO's patch_len
 
-Inputs = Any  # a pytree of arrays with the query as first axis: pixels or token ids
+# A pytree of arrays with the query as first axis: pixels, token ids, or `fused.FusedTexts`.
+Inputs = Any
 Path = tuple[Any, ...]
+
+
+class Constants(NamedTuple):
+    """What a step reads and never changes.
+
+    Attributes:
+        frozen: the parameters of the tower that do not adapt.
+        source: the source model's values of those that do.
+        gallery: [N, d] float32 unit.
+        temperature: scalar float32, the model's own.
+        learning_rate: scalar float32. Not compiled in: another rate needs no new program.
+    """
+
+    frozen: Any
+    source: Parameters
+    gallery: jax.Array
+    temperature: jax.Array
+    learning_rate: jax.Array
 
 
 @dataclass(frozen=True)
@@ -25,13 +44,13 @@ class QueryEncoder:
     """One tower of CLIP, split into what adapts and what does not.
 
     Attributes:
-        embed: (parameters, frozen, inputs) -> [B, d] float32 unit.
+        embed: (parameters, constants, inputs) -> [B, d] float32 unit.
         shuffle: (inputs, keys [B]) -> inputs with the parts of each query in random order.
         parameters: the adapted parameters of the source model.
         frozen: everything else of the tower, a pytree of arrays.
     """
 
-    embed: Callable[[Parameters, Any, Inputs], jax.Array]
+    embed: Callable[[Parameters, Constants, Inputs], jax.Array]
     shuffle: Callable[[Inputs, jax.Array], Inputs]
     parameters: Parameters
     frozen: Any
@@ -73,8 +92,8 @@ def query_encoder(model: ClipModel, query: str, parameters: str) -> QueryEncoder
     structure, adapted, *rest = nnx.split(tower, FILTERS[parameters], ...)
     (frozen,) = rest
 
-    def embed(parameters: Parameters, frozen: Any, inputs: Inputs) -> jax.Array:
-        return nnx.merge(structure, parameters, frozen)(inputs)
+    def embed(parameters: Parameters, constants: Constants, inputs: Inputs) -> jax.Array:
+        return nnx.merge(structure, parameters, constants.frozen)(inputs)
 
     def shuffle_tokens(ids: jax.Array, keys: jax.Array) -> jax.Array:
         ends = end_positions(ids, model.config.text.eos_token_id)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from reex_jax.adaptation.encoder import Inputs, QueryEncoder
+from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem, Start, State
 from reex_jax.adaptation.settings import AdaptSettings
@@ -38,24 +38,6 @@ class AdaptState(NamedTuple):
     objective: State
     batches: jax.Array
     skipped: jax.Array
-
-
-class Constants(NamedTuple):
-    """What a step reads and never changes.
-
-    Attributes:
-        frozen: the parameters of the tower that do not adapt.
-        source: the source model's values of those that do.
-        gallery: [N, d] float32 unit.
-        temperature: scalar float32, the model's own.
-        learning_rate: scalar float32. Not compiled in: another rate needs no new program.
-    """
-
-    frozen: Any
-    source: Parameters
-    gallery: jax.Array
-    temperature: jax.Array
-    learning_rate: jax.Array
 
 
 class Diagnostics(NamedTuple):
@@ -114,7 +96,7 @@ def make_update(objective: Objective, encoder: QueryEncoder, settings: AdaptSett
         batch_key = jax.random.fold_in(jax.random.key(seed), state.batches)
 
         def embed(parameters: Parameters, inputs: Inputs = inputs) -> jax.Array:
-            return _gather(encoder.embed(parameters, constants.frozen, inputs))
+            return _gather(encoder.embed(parameters, constants, inputs))
 
         def one(state: AdaptState, step: jax.Array) -> tuple[AdaptState, Any]:
             key = jax.random.fold_in(batch_key, step)

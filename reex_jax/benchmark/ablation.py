@@ -20,11 +20,17 @@ from reex_jax.reporting.run_folder import Row, RunFolder
 Variant = Mapping[str, Any]
 
 
-def run_ablation(config: ConfigDict) -> tuple[RunFolder, list[Row], list[Level]]:
+def run_ablation(
+    config: ConfigDict, arguments: Sequence[str] = ()
+) -> tuple[RunFolder, list[Row], list[Level]]:
     """Measures the variants that `config.method` names, and the methods beside them.
 
     A variant that changes nothing, because its values are the default's, is not measured again.
     With `runlocal` only the first variant of each group that changes something is measured.
+
+    Args:
+        config: every value of the run.
+        arguments: see `run_benchmark`.
 
     Returns:
         the results folder, its rows, and the levels that they give results of.
@@ -36,7 +42,7 @@ def run_ablation(config: ConfigDict) -> tuple[RunFolder, list[Row], list[Level]]
     methods = measured_methods(config)
     smaller = ConfigDict(config.to_dict())
     smaller.method = tuple(methods)
-    folder, rows = run_benchmark(smaller)
+    folder, rows = run_benchmark(smaller, arguments)
     return folder, rows, ablation_levels(config, methods)
 
 

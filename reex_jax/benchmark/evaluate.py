@@ -6,16 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.own_queries import QuerySource
 from reex_jax.benchmark.pipeline import Batch, prepared_batches
-from reex_jax.benchmark.prepare import query_preparation
+from reex_jax.benchmark.prepare import (
+    Prepare,
+    Stack,
+    query_preparation,
+    refined_preparation,
+)
 from reex_jax.benchmark.streams import Pass, Stream, query_order
 from reex_jax.clip.api import Clip
 from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+from reex_jax.gsr.refinements import Refinements
 from reex_jax.retrieval.gallery import Gallery, Items, embed_gallery
 from reex_jax.retrieval.metrics import best_ranks, recall_interval, retrieval_metrics
 
@@ -89,6 +96,7 @@ def measure(
     batch_size: int,
     workers: int,
     progress: bool,
+    refinements: Refinements | None = None,
 ) -> list[Measured]:
     """Adapts to a pass from the adapter's present state; one result for each of its streams.
 
@@ -102,9 +110,14 @@ def measure(
         batch_size: queries that arrive together.
         workers: threads that prepare queries.
         progress: whether a terminal shows a bar with queries/s, loss and confident share.
+        refinements: the queries' repairs, if the adapter fuses them.
     """
     order = query_order(one, positions)
-    batches = _batches(clip, data, source, one.direction, order, batch_size, workers)
+    if refinements is None:
+        preparation = query_preparation(clip, one.direction)
+    else:
+        preparation = refined_preparation(clip, refinements)
+    batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
     ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
     return [_measured(data, stream, ranks[stream][positions], course) for stream in one.streams]
 
@@ -113,19 +126,19 @@ Order = Sequence[tuple[Stream, int]]
 
 
 def _batches(
-    clip: Clip,
     data: RetrievalSet,
     source: QuerySource,
     direction: str,
     order: Order,
+    preparation: tuple[Prepare, Stack],
     batch_size: int,
     workers: int,
 ) -> Iterator[Batch]:
     """The queries in their order, made and prepared ahead of the device."""
-    prepare, stack = query_preparation(clip, direction)
+    prepare, stack = preparation
     ids = data.caption_ids if direction == TEXT_TO_IMAGE else data.image_ids
 
-    def prepared(query: tuple[Stream, int]) -> np.ndarray:
+    def prepared(query: tuple[Stream, int]) -> Any:
         stream, position = query
         made = source(direction, stream.corruption, stream.severity, stream.seed, position)
         return prepare(made)
@@ -159,7 +172,7 @@ def _adapt(
             step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
-            found, how = adapter.ranks(batch.inputs[: len(asked)], right)
+            found, how = adapter.ranks(_first_rows(batch.inputs, len(asked)), right)
             for (stream, position), query_ranks in zip(asked, found, strict=True):
                 ranks[stream][position] = query_ranks
             seconds.append(time.perf_counter() - step_began)
@@ -168,6 +181,10 @@ def _adapt(
             bar.set_postfix(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
     whole = time.perf_counter() - began
     return ranks, _course(len(order) / whole, seconds, diagnostics)
+
+
+def _first_rows(inputs: Any, count: int) -> Any:
+    return jax.tree.map(lambda array: array[:count], inputs)
 
 
 def _course(

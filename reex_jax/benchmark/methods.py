@@ -8,8 +8,9 @@ from ml_collections import ConfigDict
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.adaptation.methods import make_method
 from reex_jax.clip.api import Clip
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT
+from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from reex_jax.errors import UserError
+from reex_jax.gsr.settings import OFF, fusion_settings
 from reex_jax.retrieval.gallery import Gallery
 
 
@@ -65,5 +66,12 @@ def make_adapter(
     """The adapter with which the benchmark runs a method."""
     query = "image" if direction == IMAGE_TO_TEXT else "text"
     settings = method_settings(config, method, direction)
+    if repairs_queries(config, direction):
+        settings |= {"fusion": config.gsr.fusion, "fusion_settings": fusion_settings(config.gsr)}
     base, _ = find_variant(config, method)
     return Adapter(clip, gallery.embeddings, query=query, method=base, **settings)
+
+
+def repairs_queries(config: ConfigDict, direction: str) -> bool:
+    """Whether the queries of a direction come with repairs."""
+    return config.gsr.rewriter != OFF and direction == TEXT_TO_IMAGE

@@ -12,11 +12,12 @@ from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
-from reex_jax.benchmark.methods import make_adapter
+from reex_jax.benchmark.methods import make_adapter, repairs_queries
 from reex_jax.benchmark.own_queries import QuerySource
 from reex_jax.benchmark.streams import Pass, Stream, chosen_queries, list_passes, list_streams
 from reex_jax.clip.api import Clip
 from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.gsr.refinements import Refinements
 from reex_jax.reporting.environment import peak_memory_mb
 from reex_jax.reporting.run_folder import Row, RunFolder, stream_key
 from reex_jax.retrieval.gallery import Gallery
@@ -35,6 +36,7 @@ class Setting:
     source: QuerySource
     galleries: dict[str, Gallery]
     folder: RunFolder
+    refinements: Refinements | None = None
 
 
 def key_of(method: str, stream: Stream) -> Key:
@@ -112,6 +114,9 @@ def _adapted(
                 batch_size=config.batch_size,
                 workers=config.data.workers,
                 progress=config.progress,
+                refinements=(
+                    setting.refinements if repairs_queries(config, one.direction) else None
+                ),
             )
             # Before the rows: these say that all of a stream is there.
             if number + 1 < len(passes) and passes[number + 1].carries_over:

@@ -27,7 +27,7 @@ class Batch:
 
     Attributes:
         indices: [b] int64, positions in the items; -1 for padding.
-        inputs: [b, ...] what `stack` made; padding repeats the last real item.
+        inputs: [b, ...] what `stack` made, an array or several; padding repeats the last real item.
         mask: [b] bool, False for padding.
     """
 
@@ -38,11 +38,11 @@ class Batch:
 
 def prepared_batches(
     items: Sequence[Item],
-    prepare: Callable[[Item], np.ndarray],
+    prepare: Callable[[Item], Any],
     *,
     batch_size: int,
     workers: int,
-    stack: Callable[[list[np.ndarray]], np.ndarray] = np.stack,
+    stack: Callable[[list[Any]], Any] = np.stack,
     name: Callable[[Item], str] = str,
     start: int = 0,
     process_index: int = 0,
@@ -55,10 +55,11 @@ def prepared_batches(
 
     Args:
         items: what to prepare, in the order of the batches.
-        prepare: an item -> its array; called in several threads at once.
+        prepare: an item -> its array, or several; called in several threads at once.
         batch_size: of all processes together.
         workers: threads; 0 prepares each item when it is asked for.
-        stack: the arrays of a share -> `Batch.inputs`. Several processes must agree on its shape.
+        stack: what `prepare` made of a share -> `Batch.inputs`. Several processes must agree on its
+            shape.
         name: an item -> its id, for messages.
         start: how many batches an earlier run has done; they are skipped without being prepared.
         process_index: which process this is.
@@ -105,10 +106,10 @@ def _shares(
 
 def _batches(
     items: Sequence[Item],
-    prepare: Callable[[Item], np.ndarray],
+    prepare: Callable[[Item], Any],
     shares: list[np.ndarray],
     workers: int,
-    stack: Callable[[list[np.ndarray]], np.ndarray],
+    stack: Callable[[list[Any]], Any],
     name: Callable[[Item], str],
 ) -> Iterator[Batch]:
     if not shares:
@@ -117,7 +118,7 @@ def _batches(
     real = [share[share != PADDING] for share in shares]
     wanted = [part if part.size else np.array([len(items) - 1]) for part in real]
 
-    def prepared(position: int) -> np.ndarray | UserError:
+    def prepared(position: int) -> Any:
         item = items[position]
         try:
             return prepare(item)
@@ -146,7 +147,7 @@ def _failure(message: str, cause: Exception) -> UserError:
     return error
 
 
-def _checked(row: np.ndarray | UserError) -> np.ndarray:
+def _checked(row: Any) -> Any:
     if isinstance(row, UserError):
         raise row
     return row

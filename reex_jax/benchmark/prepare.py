@@ -1,18 +1,21 @@
-"""A query becomes the model's input: pixels of a picture, token ids of a caption."""
+"""A query becomes the model's input: pixels of a picture, token ids of a caption and repair."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from reex_jax.adaptation.fused import FusedTexts
 from reex_jax.clip.api import Clip
 from reex_jax.clip.preprocess import prepare_captions, preprocess_image
 from reex_jax.clip.tokenizer import FILES
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT
+from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from reex_jax.errors import UserError
+from reex_jax.gsr.features import FusionFeatures
+from reex_jax.gsr.refinements import Refinements
 
-Prepare = Callable[[Any], np.ndarray]
-Stack = Callable[[list[np.ndarray]], np.ndarray]
+Prepare = Callable[[Any], Any]
+Stack = Callable[[list[Any]], Any]
 
 
 def query_preparation(
@@ -49,3 +52,29 @@ def query_preparation(
         return np.array(rows[0], np.int32)
 
     return tokenise, lambda rows: tokenizer.pad([row.tolist() for row in rows], length)
+
+
+def refined_preparation(
+    clip: Clip, refinements: Refinements, *, one_length: bool = False
+) -> tuple[Prepare, Stack]:
+    """As `query_preparation` for captions, with their repairs.
+
+    Returns:
+        string -> `FusedTexts` of one query, ids [length] and features [1]; and a function that
+        makes one of a batch, queries and repairs each padded for themselves.
+
+    Raises:
+        UserError: the checkpoint has no tokenizer. When called, a caption without a repair.
+    """
+    tokenise, pad = query_preparation(clip, TEXT_TO_IMAGE, one_length=one_length)
+
+    def prepare(caption: str) -> FusedTexts:
+        (refined,), features = refinements.lookup([caption])
+        return FusedTexts(tokenise(caption), tokenise(refined), features)
+
+    def stack(rows: list[FusedTexts]) -> FusedTexts:
+        ids, refined_ids, features = (list(column) for column in zip(*rows, strict=True))
+        together = FusionFeatures(*np.concatenate(features, axis=1))
+        return FusedTexts(pad(ids), pad(refined_ids), together)
+
+    return prepare, stack

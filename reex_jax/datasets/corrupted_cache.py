@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grain.python as grain
 import numpy as np
 from array_record.python import array_record_module as array_record
 
@@ -125,6 +124,8 @@ def _opened(path: Path, header: bytes, count: int) -> CachedImages | None:
 
 
 def _write(path: Path, header: bytes, count: int, make: Make, workers: int) -> None:
+    import grain.python as grain  # it imports JAX, which only looking up texts must not need
+
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=4 * workers)
     images = iter(grain.MapDataset.range(count).map(make).to_iter_dataset(options))
     writer = array_record.ArrayRecordWriter(str(path), _WRITE)

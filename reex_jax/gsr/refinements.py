@@ -95,6 +95,15 @@ def ensure_refinements(
     return Refinements(rewriter.identity, found, dictionary.counts)
 
 
+def rewriter_identity(gsr: ConfigDict) -> str:
+    """The identity of the rewriter of `config.gsr`, already checked; see `Rewriter`.
+
+    Raises:
+        UserError: as `make_rewriter`, or `gsr.captions` cannot be read.
+    """
+    return make_rewriter(gsr, load_dictionary(gsr.captions)).identity
+
+
 def offline_command(arguments: Sequence[str]) -> str:
     """The command that fills the cache for a run with these options."""
     options = shlex.join(arguments) or "--config=experiments/<the same file and options>.py"

@@ -30,7 +30,10 @@ _PACKAGES = (
 
 
 def describe_environment(
-    checkpoint: Path, checkpoint_sha256: str, sentences: Mapping[str, str] | None = None
+    checkpoint: Path,
+    checkpoint_sha256: str,
+    sentences: Mapping[str, str] | None = None,
+    rewriter: str | None = None,
 ) -> dict[str, Any]:
     """Versions, machine, devices, checkpoint, git revision and command line, as plain JSON values.
 
@@ -38,6 +41,7 @@ def describe_environment(
         checkpoint: the folder that the model was read from.
         checkpoint_sha256: of its weights.
         sentences: "file" and "sha256" of the rewritten captions, where the run reads some.
+        rewriter: the identity of what repairs text queries, where something does.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -50,6 +54,7 @@ def describe_environment(
         "processes": jax.process_count(),
         "checkpoint": {"folder": checkpoint.name, "sha256": checkpoint_sha256},
         "sentences": sentences and dict(sentences),
+        "rewriter": rewriter,
         "git": git_revision(Path(__file__).parent),
     }
 

@@ -17,8 +17,19 @@ from reex_jax.errors import UserError
 Row = dict[str, Any]
 STREAM_KEYS = ("method", "direction", "corruption", "severity", "seed")
 CLEAN = "clean"  # the corruption of a stream without any
-# Where results go and how progress is shown change no number.
-UNCOUNTED = ("results", "run_id", "progress")
+# Where results and repairs lie, how progress is shown and how a server is asked change no number.
+UNCOUNTED = (
+    "results",
+    "run_id",
+    "progress",
+    "gsr.cache",
+    "gsr.batch_size",
+    "gsr.base_url",
+    "gsr.concurrency",
+    "gsr.timeout_s",
+    "gsr.attempts",
+    "gsr.price_per_million",
+)
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +37,8 @@ def run_id(config: Mapping[str, Any], files: Sequence[str], version: str) -> str
     """A name that equal configurations of equal code share, so that a restart finds its folder.
 
     Args:
-        config: resolved, plain JSON values; the keys in UNCOUNTED do not count.
+        config: resolved, plain JSON values; the keys in UNCOUNTED do not count, nor does any below
+            `gsr` while `gsr.rewriter` is off.
         files: SHA-256 of the checkpoint, and of whatever else the numbers depend on.
         version: of the code.
     """
@@ -38,7 +50,16 @@ def run_id(config: Mapping[str, Any], files: Sequence[str], version: str) -> str
 
 
 def _counted(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in UNCOUNTED}
+    repairs = config.get("gsr", {}).get("rewriter")
+    return _without(config, UNCOUNTED if repairs else (*UNCOUNTED, "gsr"))
+
+
+def _without(config: Mapping[str, Any], keys: Sequence[str], prefix: str = "") -> dict[str, Any]:
+    return {
+        key: _without(value, keys, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if prefix + key not in keys
+    }
 
 
 def stream_key(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ def protocol_line(config: Mapping[str, Any], rows: Sequence[Row]) -> str:
     seeds = ", ".join(str(s) for s in sorted({r["seed"] for r in rows}))
     return (
         f"experiment {config['name']}, {', '.join(config['method'])}; {queries}; "
-        f"{_adaptation(config, list(sizes))}; "
+        f"{_adaptation(config, list(sizes))}; {_repairs(config, list(sizes))}"
         f"severities {severities}; seeds {seeds}; preprocessing {config['data']['preprocessing']}; "
         "recall and mAP in percent"
     )
@@ -53,6 +53,14 @@ def _adaptation(config: Mapping[str, Any], directions: Sequence[str]) -> str:
             *changed,
         ]
     )
+
+
+def _repairs(config: Mapping[str, Any], directions: Sequence[str]) -> str:
+    gsr = config.get("gsr", {})
+    if not gsr.get("rewriter") or "text_to_image" not in directions:
+        return ""
+    by = " ".join(filter(None, (gsr["rewriter"], gsr["model"])))
+    return f"text queries repaired by {by}, fused by {gsr['fusion']}; "
 
 
 def skipped_lines(rows: Sequence[Row]) -> str:

@@ -10,12 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reex_jax.adaptation.encoder import QueryEncoder
+from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.methods import make_method
 from reex_jax.adaptation.objective import Batch, Objective
 from reex_jax.adaptation.settings import AdaptSettings
 from reex_jax.adaptation.update import (
-    Constants,
     compile_update,
     first_copy,
     initial_state,
@@ -77,8 +76,9 @@ def toy_encoder() -> QueryEncoder:
     matrix = np.random.default_rng(0).normal(size=(WIDTH, WIDTH)).astype(np.float32)
     parameters = {"scale": jnp.ones(WIDTH), "bias": jnp.zeros(WIDTH)}
 
-    def embed(parameters, frozen, inputs):
-        return unit((inputs * parameters["scale"][None] + parameters["bias"][None]) @ frozen)
+    def embed(parameters, constants, inputs):
+        moved = inputs * parameters["scale"][None] + parameters["bias"][None]
+        return unit(moved @ constants.frozen)
 
     shuffle = jax.vmap(lambda row, key: jax.random.permutation(key, row))
     return QueryEncoder(embed, shuffle, parameters, jnp.asarray(matrix))

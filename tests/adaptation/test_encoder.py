@@ -10,18 +10,24 @@ from hypothesis import strategies as st
 
 from reex_jax.adaptation.encoder import (
     FILTERS,
+    Constants,
     query_encoder,
     shuffle_between,
     shuffle_patches,
 )
 from reex_jax.adaptation.methods import make_method
-from reex_jax.adaptation.update import Constants, compile_update, initial_state, replicate
+from reex_jax.adaptation.update import compile_update, initial_state, replicate
 from reex_jax.errors import UserError
 
 BLOCK_NORMS = {
     ("blocks", norm, part) for norm in ("attention_norm", "mlp_norm") for part in ("scale", "bias")
 }
 OUTER_NORMS = {"image": ("pre_norm", "post_norm"), "text": ("final_norm",)}
+
+
+def constants_of(encoder, gallery):
+    rest = jnp.asarray(gallery), jnp.float32(0.01), jnp.float32(1e-3)
+    return Constants(encoder.frozen, encoder.parameters, *rest)
 
 
 def paths(encoder):
@@ -43,7 +49,7 @@ def test_filters_choose_exactly_the_layer_norms(tiny, query):
 def test_the_split_tower_embeds_as_the_whole_one(tiny, golden, parameters):
     tokens = golden["tokens"][:4].astype(np.int32)
     encoder = query_encoder(tiny.model, "text", parameters)
-    found = encoder.embed(encoder.parameters, encoder.frozen, tokens)
+    found = encoder.embed(encoder.parameters, constants_of(encoder, golden["image_embeds"]), tokens)
     np.testing.assert_allclose(found, tiny.encode_tokens(tokens), atol=1e-6)
 
 
@@ -122,9 +128,7 @@ def flops(clip, gallery, inputs, parameters):
         "tent", {"steps": 1, "parameters": parameters, "batch_size": 16}
     )
     encoder = query_encoder(clip.model, "text", parameters)
-    constants = Constants(
-        encoder.frozen, encoder.parameters, gallery, jnp.float32(0.01), jnp.float32(1e-3)
-    )
+    constants = constants_of(encoder, gallery)
     devices = jax.devices()[:1]
     arguments = replicate(
         (constants, initial_state(objective, shared, constants), inputs, np.ones(16, bool)), devices

@@ -46,7 +46,7 @@ def test_parameters_follow_adamw(toy_stream, toy_queries):
 
     def loss(parameters):
         return -(
-            encoder.embed(parameters, encoder.frozen, queries) @ gallery[0].astype("f4")
+            encoder.embed(parameters, stream.constants, queries) @ gallery[0].astype("f4")
         ).mean()
 
     parameters, moments = start, {name: (0.0, 0.0) for name in start}
@@ -131,7 +131,7 @@ def test_no_steps_give_the_plain_encoder(method, steps, toy_stream, toy_queries)
     for _ in range(2):
         embeddings, diagnostics = stream(queries)
     np.testing.assert_allclose(
-        embeddings, plain.embed(plain.parameters, plain.frozen, queries), rtol=0, atol=1e-6
+        embeddings, plain.embed(plain.parameters, stream.constants, queries), rtol=0, atol=1e-6
     )
     assert diagnostics == (0, 1, 0)
     assert same(stream.state.parameters, source.parameters) and stream.state.batches == 2

@@ -104,16 +104,19 @@ def test_rows_do_not_depend_on_each_other():
 
 @pytest.mark.parametrize("name", FUSION_NAMES)
 def test_gradients_flow_through_the_embeddings_only(name):
+    """Up to what changes an embedding's length, which the encoder holds at 1."""
     original, refined, features, gallery, temperature = example()
     _, weight = FUSIONS[name](original, refined, features, gallery, temperature, SETTINGS)
     target = jnp.asarray(np.random.default_rng(1).normal(size=(B, D)), jnp.float32)
 
     def loss(a, b):
+        a, b = (x / jnp.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
         fused, _ = FUSIONS[name](a, b, features, gallery, temperature, SETTINGS)
         return jnp.sum(fused * target)
 
     def constant_weight(a, b):
         w = weight[:, None]
+        a, b = (x / jnp.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
         mixed = (1 - w) * a + w * b
         return jnp.sum(mixed / jnp.linalg.norm(mixed, axis=1, keepdims=True) * target)
 

@@ -26,9 +26,10 @@ def test_the_description_is_plain_json(tmp_path, monkeypatch):
     assert found["cpus"] >= 1 and found["memory_gib"] > 0
     assert datetime.fromisoformat(found["started"]).utcoffset().total_seconds() == 0
     assert str(tmp_path) not in json.dumps(found)  # names no place of this machine
-    assert found["sentences"] is None
+    assert found["sentences"] is None and found["rewriter"] is None
     sentences = {"file": "sentences.jsonl", "sha256": "cd" * 32}
     assert describe_environment(tmp_path, "ab" * 32, sentences)["sentences"] == sentences
+    assert describe_environment(tmp_path, "", rewriter="symspell/1")["rewriter"] == "symspell/1"
 
 
 def test_a_package_that_is_missing_has_no_version(monkeypatch):

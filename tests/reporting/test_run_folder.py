@@ -63,6 +63,20 @@ def test_run_id_depends_on_what_changes_numbers_only():
     assert name.startswith("none-") and len({name, *others}) == 6
 
 
+def test_keys_of_repairs_count_where_they_change_numbers():
+    """Below `gsr`: how a server is asked never does, and nothing does without a rewriter."""
+
+    def name(**gsr):
+        return run_id(CONFIG | {"gsr": {"rewriter": "openai", "cache": "a"} | gsr}, [], "1")
+
+    quick = {"batch_size": 1, "concurrency": 2, "timeout_s": 3, "attempts": 4}
+    assert name() == name(cache="b", base_url="c", price_per_million=[1, 1], **quick)
+    assert len({name(), name(model="m"), name(w_max=0.5), name(rewriter="none")}) == 4
+    assert name(rewriter="") == name(rewriter="", w_max=0.5) == run_id(CONFIG, [], "1")
+    # A key of the same name elsewhere counts.
+    assert run_id(CONFIG | {"batch_size": 1}, [], "1") != run_id(CONFIG, [], "1")
+
+
 def test_the_run_is_called_after_its_methods():
     def name(*methods):
         return run_id(CONFIG | {"method": methods}, [], "").rpartition("-")[0]

@@ -94,6 +94,17 @@ def test_protocol_says_how_methods_adapt():
     assert "adapting text queries block_layer_norms; k5" in protocol_line(config, rows[1:])
 
 
+def test_protocol_says_what_repairs_text_queries():
+    gsr = {"rewriter": "openai", "model": "m-7b", "fusion": "dynamic"}
+    text, image = row("ocr", 0, 20, "text_to_image"), row("fog", 0, 20)
+    line = protocol_line(CONFIG | {"gsr": gsr}, [text, image])
+    assert "batches of 64; text queries repaired by openai m-7b, fused by dynamic; sever" in line
+    symspell = CONFIG | {"gsr": gsr | {"rewriter": "symspell", "model": ""}}
+    assert "repaired by symspell, fused by dynamic" in protocol_line(symspell, [text])
+    for config, rows in ((symspell, [image]), (CONFIG | {"gsr": gsr | {"rewriter": ""}}, [text])):
+        assert "repaired" not in protocol_line(config, rows)
+
+
 def test_skipped_updates_are_told():
     rows = [row("fog", s, 20) | {"skipped": 0} for s in (0, 1)]
     assert skipped_lines(rows) == ""
