@@ -172,7 +172,8 @@ def _variant_names(variants: Sequence[Mapping[str, Any]]) -> list[str]:
     if not isinstance(variants, list | tuple):
         raise UserError(f"variants is {variants!r}; it must be a list")
     for variant in variants:
-        if not isinstance(variant, Mapping) or set(variant) != {"name", "method", "changes"}:
+        # More keys may say what else a variant is; an ablation has its group there.
+        if not isinstance(variant, Mapping) or not {"name", "method", "changes"} <= set(variant):
             raise UserError(f"variants has {variant!r}; each needs name, method and changes")
         filled("the name of a variant", variant["name"])
         if not isinstance(variant["changes"], Mapping):

@@ -65,6 +65,7 @@ def check(methods=("none",), variants=(), **settings):
 
 def test_names_that_exist_pass():
     check(("none", "fast", "my.module:method"), (FAST,))
+    check(("fast",), (FAST | {"group": "rates"},))
     check(mine={"image": {"strength": 1.0}, "text": {}})  # its function knows its settings
 
 
@@ -78,7 +79,11 @@ def test_names_that_exist_pass():
         ((), (FAST, FAST), r"variants has the names \['fast', 'fast'\]; each must differ"),
         ((), (FAST | {"name": "tent"},), r"has the names \['tent'\]; each must differ, also from"),
         ((), ({"name": "fast"},), "'fast'}; each needs name, method and changes"),
-        ((), (FAST | {"chnges": 1},), "each needs name, method and changes"),
+        (
+            (),
+            ({"name": "a", "method": "tent", "chnges": {}},),
+            "each needs name, method and changes",
+        ),
         ((), ("fast",), "variants has 'fast'; each needs name, method and changes"),
         ((), "fast", "variants is 'fast'; it must be a list"),
         ((), (FAST | {"name": 5},), "the name of a variant is 5; it must be a text"),
