@@ -25,7 +25,7 @@ GRID = {
     "deyo": ENTROPY,
     "tcr": CONTRAST,
     "rest": CONTRAST,
-    "reex": {"relative_temperature": (2.0, 4.0)},
+    "reex": {"relative_temperature": (2.0, 3.0)},
 }
 RATES = {"image_to_text": (1e-3, 3e-3, 1e-2, 3e-2), "text_to_image": (3e-4, 1e-3, 3e-3)}
 

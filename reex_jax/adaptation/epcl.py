@@ -4,6 +4,7 @@ The formulas are our reading of the paper's abstract; see docs/method.md. Letter
 gallery, d width, M candidates (B proxies, or the N items of the gallery).
 """
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -52,7 +53,8 @@ def epcl(
     strategy: str = "outside_top_k",
     m: int = 50,
     split: str = "both",
-    relative_temperature: float = 2.0,
+    commit: str = "entropy",
+    relative_temperature: float = 3.0,
     quantile: float = 0.5,
     momentum: float = 0.9,
     ambiguous_weight: float = 1.0,
@@ -63,10 +65,12 @@ def epcl(
 ) -> Objective:
     """Confident queries commit to their proxy, ambiguous ones only rule out what is unlikely.
 
-    With tau = relative_temperature / exp(logit_scale), proxy c_i of query z_i, and exclusion set
-    E_i: a confident query has L_i = -log(e_ii / (e_ii + sum_{j in E_i} e_ij)) where
-    e_ij = exp(z_i.c_j / tau); an ambiguous one has L_i = -log of the share of its mass that lies
-    outside E_i. The loss is the mean of L_i plus TCR's uniformity and gap terms.
+    With tau = relative_temperature / exp(logit_scale), proxy c_i of query z_i, exclusion set E_i
+    and e_ij = exp(z_i.c_j / tau), a confident query's L_i is the entropy of the distribution
+    e_ij / (e_ii + sum_{j in E_i} e_ij) over its proxy and E_i (commit "entropy"; it forgives a
+    wrong proxy, because unsure queries pull little), or -log of the proxy's share ("proxy"). An
+    ambiguous query has L_i = -log of the share of its mass that lies outside E_i. The loss is the
+    mean of L_i plus TCR's uniformity and gap terms.
 
     Args:
         k: size of the plausible set; 0 switches exclusion off (all others are negatives).
@@ -75,6 +79,7 @@ def epcl(
         strategy: which of the implausible candidates are excluded, see `restrict`.
         m: how many, for the strategies that choose.
         split: which queries learn: "both", only "confident", only "ambiguous", or "none".
+        commit: what a confident query minimises, "entropy" or "proxy".
         relative_temperature: tau in units of the model's own temperature.
         quantile: of the batch's entropies, up to which queries are confident.
         momentum: of the moving average of that quantile.
@@ -91,6 +96,7 @@ def epcl(
     one_of(POOLS)("pool", pool)
     one_of(STRATEGIES)("strategy", strategy)
     one_of(SPLITS)("split", split)
+    one_of(COMMITS)("commit", commit)
     check_positive(relative_temperature=relative_temperature)
     check_share(quantile=quantile, momentum=momentum, share=share)
     check_weights(
@@ -115,8 +121,9 @@ def epcl(
         excluded = restrict(
             pool.excluded, jax.lax.stop_gradient(pool.similarities), strategy, m, batch.key
         )
-        commit, rule_out = contrast(pool, excluded, tau)
-        each = jnp.where(confident, learn["confident"] * commit, learn["ambiguous"] * rule_out)
+        committed = COMMITS[commit](pool, excluded, tau)
+        ruled_out = rule_out(pool, excluded, tau)
+        each = jnp.where(confident, learn["confident"] * committed, learn["ambiguous"] * ruled_out)
         pairs = remember_pairs(
             state.pairs, batch, pool.proxies, entropies, share=share, batches=batches
         )
@@ -192,24 +199,31 @@ def gallery_candidates(batch: Batch, similarities: jax.Array, *, k: int, p: int)
     return Pool(proxies, own, batch.similarities, jnp.ones_like(excluded), excluded)
 
 
-def contrast(pool: Pool, excluded: jax.Array, tau: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The two losses of every query.
-
-    Args:
-        pool: the candidates; those outside the plausible sets that `excluded` leaves out count
-            for neither side.
-        excluded: [B, M] bool.
-        tau: temperature.
-
-    Returns:
-        commit [B] = -log(e_own / (e_own + sum over E)), and rule_out [B] = -log(sum over the
-        plausible / sum over the plausible and E).
-    """
-    logits, own = pool.similarities / tau, pool.own / tau
-    against = _log_sum(logits, excluded)
-    plausible = _log_sum(logits, pool.counted & ~pool.excluded)
+def commit_proxy(pool: Pool, excluded: jax.Array, tau: jax.Array) -> jax.Array:
+    """-log(e_own / (e_own + sum over E)): [B] float32."""
     # -log(a / (a + b)) is softplus(log b - log a): exact where b is tiny.
-    return jax.nn.softplus(against - own), jax.nn.softplus(against - plausible)
+    return jax.nn.softplus(_log_sum(pool.similarities / tau, excluded) - pool.own / tau)
+
+
+def commit_entropy(pool: Pool, excluded: jax.Array, tau: jax.Array) -> jax.Array:
+    """Entropy of the softmax over a query's own proxy and E, in nats: [B] float32."""
+    others = jnp.where(excluded, pool.similarities / tau, -jnp.inf)
+    logits = jnp.concatenate([pool.own[:, None] / tau, others], axis=1)
+    return entropy(jax.nn.log_softmax(logits, axis=1))
+
+
+COMMITS = MappingProxyType({"entropy": commit_entropy, "proxy": commit_proxy})
+"""What a confident query minimises: (candidates, E [B, M] bool, tau) -> [B]."""
+
+
+def rule_out(pool: Pool, excluded: jax.Array, tau: jax.Array) -> jax.Array:
+    """-log(sum over the plausible / sum over the plausible and E): [B] float32.
+
+    Candidates outside the plausible sets that `excluded` leaves out count for neither side.
+    """
+    logits = pool.similarities / tau
+    plausible = _log_sum(logits, pool.counted & ~pool.excluded)
+    return jax.nn.softplus(_log_sum(logits, excluded) - plausible)
 
 
 def _log_sum(logits: jax.Array, mask: jax.Array) -> jax.Array:

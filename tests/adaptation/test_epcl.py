@@ -21,6 +21,7 @@ DEFAULTS = {
     "strategy": "outside_top_k",
     "m": 2,
     "split": "both",
+    "commit": "proxy",
     "relative_temperature": 2.0,
     "quantile": 0.5,
     "momentum": 0.9,
@@ -121,7 +122,9 @@ def naive_value(z, fixed, settings):
         if fixed.confident[i]:
             if settings["split"] in ("both", "confident"):
                 own = np.exp(row @ fixed.proxies[i] / tau)
-                total -= np.log(own / (own + against))
+                shares = np.array([own, *(mass[j] for j in fixed.kept[i])]) / (own + against)
+                entropy = -sum(shares * np.log(shares))
+                total += entropy if settings["commit"] == "entropy" else -np.log(shares[0])
         elif settings["split"] in ("both", "ambiguous"):
             inside = sum(e for j, e in enumerate(mass) if j not in fixed.excluded[i])
             total -= settings["ambiguous_weight"] * np.log(inside / (inside + against))
@@ -179,6 +182,9 @@ CASES = {
     "contrast alone": {"uniformity_weight": 0.0, "gap_weight": 0.0},
     "uniformity alone": {"split": "none", "gap_weight": 0.0, "uniformity_weight": 2.0},
     "gap alone": {"split": "none", "gap_weight": 3.0, "uniformity_weight": 0.0, "share": 0.6},
+    "entropy": {"commit": "entropy"},
+    "entropy, nothing excluded": {"commit": "entropy", "k": 12},
+    "entropy over the gallery": {"commit": "entropy", "pool": "gallery", "k": 5},
     "another threshold": {"quantile": 0.8, "momentum": 0.4, "relative_temperature": 1.0},
     "memory of one batch": {"batches": 1, "share": 1.0},
 }
