@@ -103,7 +103,38 @@ def get_config() -> ConfigDict:
                 # Noise, blur and light; two kinds of damaged characters, and changed words.
                 "image": ("gaussian_noise", "motion_blur", "brightness"),
                 "text": ("keyboard", "swap", "synonym_replacement"),
+                # The file in which sentence kinds look up their texts.
+                "sentences": "",
                 "severities": (5,),
+            },
+            # Repair of text queries: rewriter "" is off, "symspell" needs no model and no network.
+            "gsr": {
+                "rewriter": "",
+                "fusion": "dynamic",
+                "cache": "gsr_cache",
+                "captions": "",
+                # model to batch_size: rewriters openai and transformers.
+                "model": "",
+                "revision": "",
+                "temperature": 0.0,
+                "samples": 1,
+                "max_tokens": 128,
+                "batch_size": 16,
+                # base_url to price_per_million (of prompt and reply tokens): rewriter openai.
+                "base_url": "http://localhost:8000/v1",
+                "concurrency": 8,
+                "timeout_s": 60.0,
+                "attempts": 6,
+                "price_per_million": (0.0, 0.0),
+                # The fusion rule, see docs/gsr.md.
+                "w_fixed": 0.5,
+                "w_max": 0.9,
+                "oov_scale": 0.1,
+                "lost_rate": 20.0,
+                "edit_rate": 20.0,
+                "edit_per_oov": 0.4,
+                "entropy_rate": 3.0,
+                "generation_power": 0.5,
             },
             "seeds": (0, 1, 2),
             # All images; of 5,000 captions as many, so that the whole stays below 30 minutes.

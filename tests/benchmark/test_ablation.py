@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reex_jax.benchmark import run
+from reex_jax.benchmark import passes
 from reex_jax.benchmark.ablation import (
     ablation_levels,
     check_ablation,
@@ -159,7 +159,7 @@ def test_an_interrupted_ablation_goes_on(tmp_path, monkeypatch):
     config.directions = ("image_to_text",)
     config.seeds = (0, 1)
     begun = []
-    original = run.measure
+    original = passes.measure
 
     def until_the_third(*arguments, **named):
         begun.append(str(arguments[4]))
@@ -167,7 +167,7 @@ def test_an_interrupted_ablation_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return original(*arguments, **named)
 
-    monkeypatch.setattr(run, "measure", until_the_third)
+    monkeypatch.setattr(passes, "measure", until_the_third)
     with pytest.raises(KeyboardInterrupt):
         run_ablation(config)
     folder, rows, levels = run_ablation(config)
