@@ -33,8 +33,8 @@ $(READY): requirements.txt requirements-lock.txt pyproject.toml
 	@touch $(READY)
 
 demo: $(READY)
-	@echo "Searching generated scenes under clean and corrupted queries."
-	@$(RUN) -m reex_jax.main --config=experiments/scenes_c.py --config.method=none
+	@echo "Searching generated scenes under clean and corrupted queries, unadapted and with ReEx."
+	@$(RUN) -m reex_jax.main --config=experiments/scenes_c.py:demo
 
 test: $(READY) lint
 	@echo "Running the tests."
