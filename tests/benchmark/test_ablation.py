@@ -59,12 +59,13 @@ def test_the_shipped_experiment_varies_what_it_says():
     changes = {}
     for one in config.variants:
         changes.setdefault(one["group"], []).append(one["changes"])
-    assert list(changes) == ["k", "candidates", "split"]
+    assert list(changes) == ["k", "candidates", "commit", "split"]
     assert [c["k"] for c in changes["k"]] == [1, 2, 5, 10, 20, 50, 100, 0]
     pairs = {(c["pool"], c["strategy"]) for c in changes["candidates"]}
     strategies = ("outside_top_k", "next_m", "bottom_m", "random_m")
     assert pairs == {(pool, s) for pool in ("batch", "gallery") for s in strategies}
     assert [c["split"] for c in changes["split"]] == ["both", "confident", "ambiguous", "none"]
+    assert [c["commit"] for c in changes["commit"]] == ["proxy", "entropy"]
     assert len(config.seeds) == 3 and len(config.directions) == 2
 
 
@@ -73,8 +74,8 @@ def test_every_group_of_the_shipped_experiment_shows_the_default(runlocal):
     config = shipped()
     config.runlocal = runlocal
     measured = measured_methods(config)
-    # 20 variants, 3 of which are the default; runlocal keeps one of each group.
-    assert len(measured) == 2 + (3 if runlocal else 17)
+    # 22 variants, 4 of which are the default; runlocal keeps one of each group.
+    assert len(measured) == 2 + (4 if runlocal else 18)
     levels = ablation_levels(config, measured)
     for direction in config.directions:
         own = [level for level in levels if level.direction == direction]
@@ -82,9 +83,10 @@ def test_every_group_of_the_shipped_experiment_shows_the_default(runlocal):
             REFERENCES,
             "k",
             "candidates",
+            "commit",
             "split",
         ]
-        assert len(own) == (2 + 3 + 3 if runlocal else 2 + 20)
+        assert len(own) == (2 + 4 + 4 if runlocal else 2 + 22)
 
 
 def test_variants_equal_to_the_default_are_shown_and_not_measured():
