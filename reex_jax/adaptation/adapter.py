@@ -89,7 +89,7 @@ class Adapter:
         if self._fusion:
             self._encoder = fused_encoder(self._encoder, self._fusion)
             self._inputs = refined_inputs(clip)
-        self._devices = _devices(self._settings.devices, self._settings.batch_size)
+        self._devices = choose_devices(self._settings.devices, self._settings.batch_size)
         gallery = np.asarray(jax.device_get(gallery_embeddings), np.float32)
         _check_gallery(gallery, clip)
         self._gallery = jax.device_put(gallery, self._devices[0])
@@ -242,7 +242,12 @@ def padded_rows(count: int, batch_size: int, devices: int) -> int:
     return rows
 
 
-def _devices(count: int, batch_size: int) -> list[jax.Device]:
+def choose_devices(count: int, batch_size: int) -> list[jax.Device]:
+    """The first `count` devices of this machine; all of them for 0.
+
+    Raises:
+        UserError: there are not so many, or they cannot share a batch equally.
+    """
     there = jax.local_devices()
     if count > len(there):
         raise UserError(f"devices is {count}, but this machine has {len(there)}; 0 takes all")

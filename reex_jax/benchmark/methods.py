@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from reex_jax.adaptation.adapter import Adapter
+from reex_jax.adaptation.adapter import Adapter, choose_devices
 from reex_jax.adaptation.methods import make_method
 from reex_jax.clip.api import Clip
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE
@@ -49,8 +49,10 @@ def check_methods(config: ConfigDict) -> None:
     """Makes every method of the run once, so that an impossible setting is refused before any work.
 
     Raises:
-        UserError: an unknown method or setting, or a value that is not allowed.
+        UserError: an unknown method or setting, a value that is not allowed, or devices that are
+            not there or cannot share a batch.
     """
+    choose_devices(config.adapt.devices, config.batch_size)
     for method in config.method:
         for direction in config.directions:
             try:

@@ -22,6 +22,8 @@ UNCOUNTED = (
     "results",
     "run_id",
     "progress",
+    "data.workers",
+    "data.cache",
     "gsr.cache",
     "gsr.batch_size",
     "gsr.base_url",

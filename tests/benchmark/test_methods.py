@@ -174,3 +174,14 @@ def test_a_wrong_setting_of_the_configuration_is_refused_too(image_config):
         check_methods(config)
     config.method = ("none",)  # not run, not made
     check_methods(config)
+
+
+def test_devices_that_cannot_share_a_batch_are_refused_before_any_work(image_config, tmp_path):
+    config = image_config(tmp_path / "results", "none")
+    config.adapt.devices, config.batch_size = 3, 8
+    with pytest.raises(UserError, match="batch_size 8 is not divisible by 3 devices; take 9"):
+        run_benchmark(config)
+    config.adapt.devices = 99
+    with pytest.raises(UserError, match="devices is 99, but this machine has"):
+        run_benchmark(config)
+    assert not (tmp_path / "results").exists()

@@ -63,6 +63,13 @@ def test_run_id_depends_on_what_changes_numbers_only():
     assert name.startswith("none-") and len({name, *others}) == 6
 
 
+def test_how_queries_are_made_ready_does_not_count():
+    data = {"name": "scenes", "workers": 2, "cache": ""}
+    first = run_id(CONFIG | {"data": data}, [], "1")
+    assert first == run_id(CONFIG | {"data": data | {"workers": 8, "cache": "kept"}}, [], "1")
+    assert first != run_id(CONFIG | {"data": data | {"name": "folder"}}, [], "1")
+
+
 def test_keys_of_repairs_count_where_they_change_numbers():
     """Below `gsr`: how a server is asked never does, and nothing does without a rewriter."""
 
