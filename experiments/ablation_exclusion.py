@@ -10,8 +10,9 @@ equals the default below is shown, but not measured twice.
 
 Writes ablation.csv, ablation.md, ablation.png and table.md to
 results/ablation_exclusion/<run id>/. Started again after an interruption, it goes on.
-Time: @ABL@ minutes on two cores (20 methods, 9 streams of 500 queries each). --config.runlocal=True takes about a minute: 50 images, one
-corruption a modality, one seed, and one variant of each part.
+Time: @ABL@ minutes on two cores (20 methods, 9 streams of 500 queries each).
+--config.runlocal=True takes about a minute: 50 images, one corruption a modality, one seed, and one
+variant of each part.
 """
 
 from typing import Any
@@ -152,6 +153,7 @@ def get_config() -> ConfigDict:
             "batch_size": 64,
             "adapt": {
                 "steps": 3,
+                "rate_batch": 0,
                 "weight_decay": 1e-4,
                 "image_parameters": "layer_norms",
                 "text_parameters": "block_layer_norms",

@@ -125,6 +125,7 @@ def get_config(sweeps: str = "") -> ConfigDict:
             "batch_size": 64,
             "adapt": {
                 "steps": 3,
+                "rate_batch": 0,
                 "weight_decay": 1e-4,
                 "image_parameters": "layer_norms",
                 "text_parameters": "block_layer_norms",

@@ -5,7 +5,8 @@
 Prints recall@1/5/10, mAP and median rank of clean and corrupted queries in both directions, and
 writes results/scenes_c/<run id>/. Sweeps, alone or joined by commas, as in
 --config=experiments/scenes_c.py:severities,seeds: `severities` 1 to 5; `seeds` 0 to 2; `characters`
-at severity 7, their highest; `tcr`, that paper's preprocessing; `demo`, a few corruptions.
+at severity 7, their highest; `tcr`, that paper's preprocessing; `demo`, a few
+corruptions; `continual` and `mixed` streams.
 """
 
 from typing import Any
@@ -60,7 +61,25 @@ def demo(config: ConfigDict) -> None:
     config.max_queries = 1000
 
 
-SWEEPS = {**PROTOCOL, "demo": demo}
+def continual(config: ConfigDict) -> None:
+    """What was learned carries over from corruption to corruption."""
+    _long_stream(config, "continual")
+
+
+def mixed(config: ConfigDict) -> None:
+    """Every batch draws from all corruptions."""
+    _long_stream(config, "mixed")
+
+
+def _long_stream(config: ConfigDict, protocol: str) -> None:
+    """Small batches take small steps, and ReEx is pulled back to the source: else it drifts."""
+    config.adapt.stream = protocol
+    config.adapt.rate_batch = 64
+    for query in ("image", "text"):
+        config.settings.reex[query].source_decay = 0.03
+
+
+SWEEPS = {**PROTOCOL, "demo": demo, "continual": continual, "mixed": mixed}
 
 
 def get_config(sweeps: str = "") -> ConfigDict:
@@ -162,6 +181,7 @@ def get_config(sweeps: str = "") -> ConfigDict:
             "batch_size": 64,
             "adapt": {
                 "steps": 3,
+                "rate_batch": 0,
                 "weight_decay": 1e-4,
                 "image_parameters": "layer_norms",
                 "text_parameters": "block_layer_norms",

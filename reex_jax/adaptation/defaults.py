@@ -81,6 +81,7 @@ OWN_SETTINGS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "ambiguous_weight": 1.0,
             "uniformity_weight": 1.0,
             "gap_weight": 1.0,
+            "source_decay": 0.0,
             "share": 0.3,
             "batches": 10,
         },
@@ -101,6 +102,7 @@ def adapt_defaults() -> dict[str, Any]:
     """Every key of `adapt`, with the protocol of TCR (ICLR 2025)."""
     return {
         "steps": 3,
+        "rate_batch": 0,
         "weight_decay": 1e-4,
         "image_parameters": "layer_norms",
         "text_parameters": "block_layer_norms",
@@ -116,6 +118,7 @@ PROTOCOLS = ("reset", "continual", "mixed")
 ADAPT_CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         "adapt.steps": integer(0, 1000),
+        "adapt.rate_batch": integer(0),
         "adapt.weight_decay": number(0, 1),
         "adapt.image_parameters": one_of(PARAMETERS),
         "adapt.text_parameters": one_of(PARAMETERS),

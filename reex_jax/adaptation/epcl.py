@@ -60,6 +60,7 @@ def epcl(
     ambiguous_weight: float = 1.0,
     uniformity_weight: float = 1.0,
     gap_weight: float = 1.0,
+    source_decay: float = 0.0,
     share: float = 0.3,
     batches: int = 10,
 ) -> Objective:
@@ -86,6 +87,8 @@ def epcl(
         ambiguous_weight: of the ambiguous queries' L_i.
         uniformity_weight: of TCR's UNI.
         gap_weight: of TCR's EMG.
+        source_decay: share of the way back to the source that parameters go after each step; for
+            long and continual streams, which drift without it.
         share, batches: which pairs count as source-like, see `tcr`.
 
     Raises:
@@ -98,7 +101,7 @@ def epcl(
     one_of(SPLITS)("split", split)
     one_of(COMMITS)("commit", commit)
     check_positive(relative_temperature=relative_temperature)
-    check_share(quantile=quantile, momentum=momentum, share=share)
+    check_share(quantile=quantile, momentum=momentum, share=share, source_decay=source_decay)
     check_weights(
         ambiguous_weight=ambiguous_weight,
         uniformity_weight=uniformity_weight,
@@ -131,7 +134,8 @@ def epcl(
         value += uniformity_weight * uniformity_loss(batch)
         value += gap_weight * gap_loss(batch, pool.proxies, pairs)
         share_confident = masked_mean(confident.astype(jnp.float32), batch.mask)
-        return Loss(value, EpclState(threshold, pairs), confident=share_confident)
+        state = EpclState(threshold, pairs)
+        return Loss(value, state, confident=share_confident, decay=source_decay)
 
     return Objective(loss, init)
 

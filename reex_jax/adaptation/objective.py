@@ -61,6 +61,8 @@ class Loss(NamedTuple):
         confident: scalar float32, the share of the real queries that the method trusts.
         moves: scalar bool; False leaves parameters and optimiser as they are in this step.
         restore: scalar bool; True puts both back to where the stream began, after the step.
+        decay: scalar float32 in 0..1, the share of the way back to the source that the parameters
+            go after the step; what keeps a long stream from drifting.
     """
 
     value: jax.Array
@@ -68,6 +70,7 @@ class Loss(NamedTuple):
     confident: jax.Array | float = 1.0
     moves: jax.Array | bool = True
     restore: jax.Array | bool = False
+    decay: jax.Array | float = 0.0
 
 
 LossFunction = Callable[[Batch, State], Loss]

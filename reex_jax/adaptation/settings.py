@@ -16,6 +16,8 @@ class AdaptSettings:
 
     Attributes:
         learning_rate: of AdamW.
+        rate_batch: the batch size that the learning rate is meant for; smaller batches take
+            proportionally smaller steps. 0 takes the rate as it is.
         weight_decay: of AdamW, decoupled, on every adapted parameter.
         steps: updates for each batch; 0 never updates.
         parameters: which parameters of the query encoder move: "layer_norms" (scales and biases of
@@ -29,6 +31,7 @@ class AdaptSettings:
     """
 
     learning_rate: float = LEARNING_RATE
+    rate_batch: int = 0
     weight_decay: float = 1e-4
     steps: int = 3
     parameters: str = "layer_norms"
@@ -45,7 +48,13 @@ class AdaptSettings:
         """
         check_positive(learning_rate=self.learning_rate)
         check_weights(weight_decay=self.weight_decay)
-        check_whole(0, steps=self.steps, devices=self.devices, seed=self.seed)
+        check_whole(
+            0,
+            steps=self.steps,
+            rate_batch=self.rate_batch,
+            devices=self.devices,
+            seed=self.seed,
+        )
         check_whole(1, batch_size=self.batch_size)
         one_of(PARAMETERS)("parameters", self.parameters)
         one_of(SCORES)("score", self.score)

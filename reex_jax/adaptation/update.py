@@ -93,6 +93,9 @@ def make_update(objective: Objective, encoder: QueryEncoder, settings: AdaptSett
         constants: Constants, state: AdaptState, inputs: Inputs, mask: jax.Array
     ) -> tuple[AdaptState, jax.Array, Diagnostics]:
         whole_mask = _gather(mask)
+        if settings.rate_batch:
+            scale = whole_mask.sum(dtype=jnp.float32) / settings.rate_batch
+            constants = constants._replace(learning_rate=scale * constants.learning_rate)
         batch_key = jax.random.fold_in(jax.random.key(seed), state.batches)
 
         def embed(parameters: Parameters, inputs: Inputs = inputs) -> jax.Array:
@@ -153,8 +156,13 @@ def _apply(
     for leaf in jax.tree.leaves(gradient):
         finite &= jnp.isfinite(leaf).all()
     changes, moments = optimizer.update(gradient, state.optimizer, state.parameters)
-    rate = constants.learning_rate
-    moved = jax.tree.map(lambda p, c: p - rate * c, state.parameters, changes)
+    rate, back = constants.learning_rate, loss.decay
+    moved = jax.tree.map(
+        lambda p, c, source: p - rate * c + back * (source - p),
+        state.parameters,
+        changes,
+        constants.source,
+    )
     parameters, moments = _choose(
         finite & loss.moves, (moved, moments), (state.parameters, state.optimizer)
     )

@@ -27,6 +27,7 @@ def method_settings(config: ConfigDict, method: str, direction: str) -> dict[str
     adapt = config.adapt
     return {
         "steps": adapt.steps,
+        "rate_batch": adapt.rate_batch,
         "weight_decay": adapt.weight_decay,
         "parameters": adapt[f"{query}_parameters"],
         "score": adapt.score,
