@@ -114,6 +114,34 @@ def test_a_loss_may_keep_parameters_still_or_put_them_back(toy_stream, toy_queri
     assert restored.skipped == 0
 
 
+def test_a_loss_may_pull_parameters_back_to_the_source(toy_stream, toy_queries):
+    def objective(decay):
+        return Objective(lambda batch, state: Loss(pull(batch), state, decay=decay))
+
+    free, pulled = toy_stream(objective(0.0), steps=1), toy_stream(objective(0.25), steps=1)
+    source = free.state.parameters
+    for stream in (free, pulled):
+        stream(toy_queries(1, 8))
+    first = {name: free.state.parameters[name] for name in source}
+    assert same(pulled.state.parameters, first), "the source itself is not pulled"
+    for stream in (free, pulled):
+        stream(toy_queries(2, 8))
+    back = pulled.state.parameters
+    for name in source:
+        expected = free.state.parameters[name] + 0.25 * (source[name] - first[name])
+        np.testing.assert_allclose(back[name], expected, rtol=0, atol=1e-6)
+
+
+def test_small_batches_take_small_steps_if_asked(toy_stream, toy_queries):
+    objective = Objective(lambda batch, state: Loss(pull(batch), state))
+    scaled = toy_stream(objective, steps=1, rate_batch=16, learning_rate=0.04)
+    plain = toy_stream(objective, steps=1, learning_rate=0.04 * 6 / 16)
+    for stream in (scaled, plain):
+        stream(toy_queries(1, 6))  # 6 real queries in 8 rows
+    for name, value in plain.state.parameters.items():
+        np.testing.assert_allclose(scaled.state.parameters[name], value, rtol=1e-6)
+
+
 def test_scores_are_of_the_forward_pass_they_name(toy_stream, toy_queries):
     queries = toy_queries(1, 8)
     by_hand = toy_stream("tent", steps=1, score="before")
