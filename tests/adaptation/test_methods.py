@@ -55,6 +55,7 @@ def test_shared_settings_out_of_range_are_refused_by_name(name):
 def test_the_protocol_of_tcr_is_the_default():
     assert asdict(AdaptSettings()) == {
         "learning_rate": 3e-4,
+        "rate_batch": 0,
         "weight_decay": 1e-4,
         "steps": 3,
         "parameters": "layer_norms",

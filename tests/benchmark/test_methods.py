@@ -96,7 +96,13 @@ def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
     config.variants = (FASTER,)
     config.adapt.steps = 2
     config.settings.tent.text.temperature = 0.5
-    common = {"steps": 2, "weight_decay": 1e-4, "score": "last_forward", "devices": 1}
+    common = {
+        "steps": 2,
+        "rate_batch": 0,
+        "weight_decay": 1e-4,
+        "score": "last_forward",
+        "devices": 1,
+    }
     assert method_settings(config, "tent", "image_to_text") == common | {
         "batch_size": 8,
         "parameters": "layer_norms",
