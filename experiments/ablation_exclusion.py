@@ -10,7 +10,7 @@ equals the default below is shown, but not measured twice.
 
 Writes ablation.csv, ablation.md, ablation.png and table.md to
 results/ablation_exclusion/<run id>/. Started again after an interruption, it goes on.
-Time: @ABL@ minutes on two cores (20 methods, 9 streams of 500 queries each).
+Time: 28 minutes on one core beside other work (20 methods, 9 streams of 500 queries each).
 --config.runlocal=True takes about a minute: 50 images, one corruption a modality, one seed, and one
 variant of each part.
 """
