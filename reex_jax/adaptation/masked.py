@@ -3,7 +3,7 @@
 Padding repeats real rows, so every value here is finite before the mask removes it.
 """
 
-from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -60,5 +60,4 @@ def masked_quantile(values: jax.Array, mask: jax.Array, quantile: float) -> jax.
 
 def per_row_keys(key: jax.Array, rows: int) -> jax.Array:
     """A random key for each row that does not depend on how many rows there are."""
-    fold: Callable[[jax.Array], jax.Array] = lambda row: jax.random.fold_in(key, row)  # noqa: E731
-    return jax.vmap(fold)(jnp.arange(rows))
+    return jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(rows))

@@ -93,7 +93,7 @@ def _prepare(
     directions = list(dict.fromkeys(Stream(*key[1:]).direction for key in missing))
     refinements = None
     if any(repairs_queries(config, direction) for direction in directions):
-        refinements = ensure_refinements(config, text_queries(config, data), arguments)
+        refinements = ensure_refinements(config, text_queries(config, data, source), arguments)
         print(refinements.describe(), flush=True)
     galleries = {
         direction: build_gallery(clip, data, direction, progress=config.progress)

@@ -4,22 +4,19 @@ from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
-from reex_jax.benchmark.queries import run_queries
+from reex_jax.benchmark.own_queries import QuerySource
 from reex_jax.benchmark.streams import chosen_queries, list_streams
 from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
 
 
-def text_queries(config: ConfigDict, data: RetrievalSet) -> Iterator[str]:
+def text_queries(config: ConfigDict, data: RetrievalSet, source: QuerySource) -> Iterator[str]:
     """The caption queries of every corruption, severity and seed; some come up more than once.
 
     Args:
         config: the experiment.
         data: its set.
-
-    Raises:
-        UserError: files that the queries come from are missing or faulty.
+        source: makes the queries, from `run_queries`.
     """
-    source = run_queries(config, data)
     positions = chosen_queries(data.num_queries(TEXT_TO_IMAGE), config.max_queries).tolist()
     for stream in list_streams(config):
         if stream.direction == TEXT_TO_IMAGE:

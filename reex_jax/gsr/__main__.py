@@ -11,6 +11,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from reex_jax.benchmark.queries import run_queries
 from reex_jax.benchmark.text_queries import text_queries
 from reex_jax.command_line import run_command
 from reex_jax.config import check_command_line, check_config, shrink
@@ -45,7 +46,8 @@ def refine(config: ConfigDict, runner: str = "", options: Sequence[str] = ()) ->
             f"gsr.rewriter is '', so there is nothing to do; choose one: {', '.join(REWRITERS[1:])}"
         )
     rewriter = make_rewriter(gsr, load_dictionary(gsr.captions))
-    texts = text_queries(config, load_data(config.data))
+    data = load_data(config.data)
+    texts = text_queries(config, data, run_queries(config, data))
     print(f"repairing text queries with {rewriter.identity}, into {gsr.cache}", flush=True)
     if runner:
         summary = _beam_pass()(gsr, texts, runner, options)

@@ -1,6 +1,7 @@
 """The text queries of an experiment: all of them, and exactly what its streams ask."""
 
 from reex_jax.benchmark.own_queries import own_query
+from reex_jax.benchmark.queries import run_queries
 from reex_jax.benchmark.streams import list_streams
 from reex_jax.benchmark.text_queries import text_queries
 from reex_jax.config import default_config
@@ -13,7 +14,7 @@ def test_every_query_of_every_text_stream():
     config.corruptions.severities = (1, 5)
     config.seeds = (0, 3)
     data = load_scenes(3)
-    found = list(text_queries(config, data))
+    found = list(text_queries(config, data, run_queries(config, data)))
     # Clean and two kinds with two severities, for two seeds, of fifteen captions.
     assert len(found) == (1 + 2 * 2) * 2 * 15
     asked = [
@@ -28,10 +29,12 @@ def test_every_query_of_every_text_stream():
 def test_no_text_queries_without_their_direction():
     config = default_config()
     config.directions = ("image_to_text",)
-    assert list(text_queries(config, load_scenes(2))) == []
+    data = load_scenes(2)
+    assert list(text_queries(config, data, run_queries(config, data))) == []
 
 
 def test_only_the_chosen_queries():
     config = default_config()
     config.max_queries = 4
-    assert len(list(text_queries(config, load_scenes(3)))) == 4
+    data = load_scenes(3)
+    assert len(list(text_queries(config, data, run_queries(config, data)))) == 4
