@@ -10,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # Another interpreter, another stamp: then the environment is made anew.
 READY := $(VENV)/ready-$(shell "$(PYTHON)" -c 'import platform; print(platform.python_version())' 2>/dev/null)
-SOURCES := reex_jax experiments tests benchmarks
+SOURCES := reex_jax experiments tests benchmarks tools
 
 .PHONY: help demo test slow lint lock clean
 

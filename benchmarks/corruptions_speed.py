@@ -16,8 +16,8 @@ import time
 import numpy as np
 from PIL import Image
 
-from reex_jax.corruptions.gallery import drawn_picture
-from reex_jax.corruptions.image import IMAGE_CORRUPTIONS, corrupt_image
+from reex_jax.corruptions.image.kinds import IMAGE_CORRUPTIONS, corrupt_image
+from tools.corruption_gallery import drawn_picture
 
 LIMIT = 25.0
 

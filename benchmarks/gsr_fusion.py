@@ -18,7 +18,7 @@ import numpy as np
 from tabulate import tabulate
 
 from reex_jax import Clip, load_clip
-from reex_jax.corruptions.text import TEXT_CORRUPTIONS, corrupt_text
+from reex_jax.corruptions.text.kinds import TEXT_CORRUPTIONS, corrupt_text
 from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
 from reex_jax.datasets.scene_captions import COLOUR_WORDS, SHAPE_WORDS
 from reex_jax.datasets.scenes import load_scenes

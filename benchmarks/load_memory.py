@@ -21,9 +21,9 @@ LIMIT = 2.2
 WRITE = """
 import sys
 from flax import nnx
-from reex_jax.clip.checkpoint import save_model
-from reex_jax.clip.config import ClipConfig, VisionConfig
-from reex_jax.clip.model import ClipModel
+from reex_jax.models.clip.checkpoint import save_model
+from reex_jax.models.clip.config import ClipConfig, VisionConfig
+from reex_jax.models.clip.model import ClipModel
 config = ClipConfig(vision=VisionConfig(patch_size=16))
 save_model(ClipModel(config, rngs=nnx.Rngs(0)), sys.argv[1])
 """
@@ -31,7 +31,7 @@ save_model(ClipModel(config, rngs=nnx.Rngs(0)), sys.argv[1])
 LOAD = r"""
 import json, re, sys, time
 import jax
-from reex_jax.clip.checkpoint import load_model
+from reex_jax.models.clip.checkpoint import load_model
 
 def kilobytes(field):
     return int(re.search(field + r":\s+(\d+) kB", open("/proc/self/status").read())[1])

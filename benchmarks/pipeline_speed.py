@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reex_jax.benchmark.own_queries import corrupted_array
-from reex_jax.benchmark.pipeline import prepared_batches
-from reex_jax.clip.preprocess import Preprocessing, preprocess_image
 from reex_jax.datasets import scenes
 from reex_jax.datasets.image_files import ImageFiles
 from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.models.clip.preprocess import Preprocessing, preprocess_image
+from reex_jax.queries.own import corrupted_array
+from reex_jax.queries.pipeline import prepared_batches
 
 KINDS = ("gaussian_noise", "brightness", "contrast", "pixelate", "jpeg_compression")
 SIZE, SEVERITY, BATCH_SIZE, PAUSE = 224, 5, 32, 0.25

@@ -9,7 +9,7 @@ Reading WordNet or the word list, once a process, is shown apart. Expect 0.02 to
 import statistics
 import time
 
-from reex_jax.corruptions.text import TEXT_CORRUPTIONS, corrupt_text
+from reex_jax.corruptions.text.kinds import TEXT_CORRUPTIONS, corrupt_text
 from reex_jax.datasets import scenes
 
 

@@ -12,7 +12,18 @@ from reex_jax.adaptation.defaults import (
     default_settings,
     setting_keys,
 )
-from reex_jax.checks import (
+from reex_jax.corruptions.image.kinds import IMAGE_CORRUPTIONS
+from reex_jax.corruptions.text.kinds import TEXT_SEVERITIES
+from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
+from reex_jax.corruptions.text.sentences import how_to_make
+from reex_jax.datasets.released import CAPTION_FOLDERS, HIGHEST_SEVERITY
+from reex_jax.datasets.retrieval_set import DIRECTIONS
+from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
+from reex_jax.errors import UserError
+from reex_jax.gsr.settings import CHECKS as GSR_CHECKS
+from reex_jax.gsr.settings import check_gsr, default_gsr
+from reex_jax.models.clip.choices import PRECISIONS
+from reex_jax.settings.checks import (
     Check,
     check_arguments,
     check_values,
@@ -26,17 +37,6 @@ from reex_jax.checks import (
     some_of,
     text,
 )
-from reex_jax.clip.choices import PRECISIONS
-from reex_jax.corruptions.image import IMAGE_CORRUPTIONS
-from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
-from reex_jax.corruptions.text import TEXT_SEVERITIES
-from reex_jax.corruptions.text_sentences import how_to_make
-from reex_jax.datasets.released import CAPTION_FOLDERS, HIGHEST_SEVERITY
-from reex_jax.datasets.retrieval_set import DIRECTIONS
-from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
-from reex_jax.errors import UserError
-from reex_jax.gsr.settings import CHECKS as GSR_CHECKS
-from reex_jax.gsr.settings import check_gsr, default_gsr
 
 
 def default_config() -> ConfigDict:

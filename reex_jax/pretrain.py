@@ -14,13 +14,13 @@ from flax import nnx
 from ml_collections import ConfigDict, config_flags
 
 from reex_jax.checkpoints import open_checkpoints
-from reex_jax.clip.checkpoint import load_model, save_model
-from reex_jax.clip.config import ClipConfig, TextConfig, VisionConfig
-from reex_jax.clip.model import ClipModel
-from reex_jax.clip.tokenizer import Tokenizer
-from reex_jax.clip.transformer import compute_dtype
 from reex_jax.command_line import run_command
 from reex_jax.errors import UserError
+from reex_jax.models.clip.checkpoint import load_model, save_model
+from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
+from reex_jax.models.clip.model import ClipModel
+from reex_jax.models.clip.tokenizer import Tokenizer
+from reex_jax.models.clip.transformer import compute_dtype
 from reex_jax.pretraining import vocabulary
 from reex_jax.pretraining.batches import BatchSource, training_batches
 from reex_jax.pretraining.loop import LoopSettings, data_mesh, train

@@ -12,7 +12,7 @@ from reex_jax.adaptation.defaults import METHODS
 from reex_jax.benchmark.methods import check_methods, method_settings
 from reex_jax.benchmark.sweeps import PROTOCOL
 from reex_jax.config import check_command_line, check_config, default_config, shrink
-from reex_jax.corruptions.image import IMAGE_BENCHMARK, IMAGE_CORRUPTIONS
+from reex_jax.corruptions.image.kinds import IMAGE_BENCHMARK, IMAGE_CORRUPTIONS
 from reex_jax.errors import UserError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"

@@ -22,14 +22,16 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 # Lowest first. A part imports from itself and from the lines above its own, never sideways.
 LAYERS = (
     {"errors"},
-    {"checks", "checkpoints", "command_line"},
-    {"clip"},
+    {"checkpoints", "corruptions", "command_line"},
+    {"settings"},
+    {"models"},
     {"retrieval"},
-    {"corruptions", "datasets"},
+    {"datasets"},
     {"gsr"},
     {"adaptation"},
-    {"reporting", "pretraining"},
     {"config"},
+    {"queries"},
+    {"reporting", "pretraining"},
     {"benchmark"},
     {"main", "pretrain", "ablation", "gsr.__main__"},
 )

@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
-from reex_jax.adaptation.methods import make_method, own_settings
-from reex_jax.adaptation.queries import plain_inputs, refined_inputs
+from reex_jax.adaptation.inputs import plain_inputs, refined_inputs
+from reex_jax.adaptation.make_method import make_method, own_settings
 from reex_jax.adaptation.saved import fingerprint, restore_adapter, save_adapter
 from reex_jax.adaptation.update import (
     AdaptState,
@@ -22,9 +22,9 @@ from reex_jax.adaptation.update import (
     initial_state,
     replicate,
 )
-from reex_jax.clip.api import Clip
 from reex_jax.errors import UserError
 from reex_jax.gsr.settings import FusionSettings
+from reex_jax.models.clip.api import Clip
 from reex_jax.retrieval.gallery import check_embeddings
 from reex_jax.retrieval.ranks import ranks_of
 from reex_jax.retrieval.topk import top_k

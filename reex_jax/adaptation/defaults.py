@@ -4,24 +4,24 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from reex_jax.checks import Check, filled, integer, number, one_of
 from reex_jax.errors import UserError, unknown
+from reex_jax.settings.checks import Check, filled, integer, number, one_of
 
 QUERIES = ("image", "text")
 """What a query may be; the gallery holds the other."""
 
 METHODS: Mapping[str, str] = MappingProxyType(
     {
-        "none": "reex_jax.adaptation.none:none",
-        "tent": "reex_jax.adaptation.tent:tent",
-        "eata": "reex_jax.adaptation.eata:eata",
-        "sar": "reex_jax.adaptation.sar:sar",
-        "shot": "reex_jax.adaptation.shot:shot",
-        "read": "reex_jax.adaptation.read:read",
-        "deyo": "reex_jax.adaptation.deyo:deyo",
-        "tcr": "reex_jax.adaptation.tcr:tcr",
-        "rest": "reex_jax.adaptation.rest:rest",
-        "reex": "reex_jax.adaptation.epcl:epcl",
+        "none": "reex_jax.adaptation.methods.none:none",
+        "tent": "reex_jax.adaptation.methods.tent:tent",
+        "eata": "reex_jax.adaptation.methods.eata:eata",
+        "sar": "reex_jax.adaptation.methods.sar:sar",
+        "shot": "reex_jax.adaptation.methods.shot:shot",
+        "read": "reex_jax.adaptation.methods.read:read",
+        "deyo": "reex_jax.adaptation.methods.deyo:deyo",
+        "tcr": "reex_jax.adaptation.methods.tcr:tcr",
+        "rest": "reex_jax.adaptation.methods.rest:rest",
+        "reex": "reex_jax.adaptation.methods.epcl:epcl",
     }
 )
 """Where each method's objective is made: "module:function"."""

@@ -11,8 +11,8 @@ from flax import nnx
 from reex_jax.adaptation.defaults import QUERIES
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Parameters
-from reex_jax.clip.model import ClipModel, TextTower, VisionTower, end_positions
 from reex_jax.errors import unknown
+from reex_jax.models.clip.model import ClipModel, TextTower, VisionTower, end_positions
 
 GRID = 4  # patches a side that `shuffle_patches` moves; DeYO's patch_len
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from reex_jax.adaptation.defaults import LEARNING_RATE, PARAMETERS, SCORES
-from reex_jax.checks import integer, number, one_of
+from reex_jax.settings.checks import integer, number, one_of
 
 _LARGEST = math.nextafter(math.inf, 0)
 

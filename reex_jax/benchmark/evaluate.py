@@ -11,18 +11,18 @@ import numpy as np
 from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
-from reex_jax.benchmark.own_queries import QuerySource
-from reex_jax.benchmark.pipeline import Batch, prepared_batches
-from reex_jax.benchmark.prepare import (
+from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+from reex_jax.gsr.refinements import Refinements
+from reex_jax.models.clip.api import Clip
+from reex_jax.queries.own import QuerySource
+from reex_jax.queries.pipeline import Batch, prepared_batches
+from reex_jax.queries.prepare import (
     Prepare,
     Stack,
     query_preparation,
     refined_preparation,
 )
-from reex_jax.benchmark.streams import Pass, Stream, query_order
-from reex_jax.clip.api import Clip
-from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
-from reex_jax.gsr.refinements import Refinements
+from reex_jax.queries.streams import Pass, Stream, query_order
 from reex_jax.retrieval.gallery import Gallery, Items, embed_gallery
 from reex_jax.retrieval.metrics import best_ranks, recall_interval, retrieval_metrics
 

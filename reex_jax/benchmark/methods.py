@@ -6,11 +6,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from reex_jax.adaptation.adapter import Adapter, choose_devices
-from reex_jax.adaptation.methods import make_method
-from reex_jax.clip.api import Clip
+from reex_jax.adaptation.make_method import make_method
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from reex_jax.errors import UserError
 from reex_jax.gsr.settings import OFF, fusion_settings
+from reex_jax.models.clip.api import Clip
 from reex_jax.retrieval.gallery import Gallery
 
 

@@ -13,11 +13,11 @@ from tqdm import tqdm
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter, repairs_queries
-from reex_jax.benchmark.own_queries import QuerySource
-from reex_jax.benchmark.streams import Pass, Stream, chosen_queries, list_passes, list_streams
-from reex_jax.clip.api import Clip
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.refinements import Refinements
+from reex_jax.models.clip.api import Clip
+from reex_jax.queries.own import QuerySource
+from reex_jax.queries.streams import Pass, Stream, chosen_queries, list_passes, list_streams
 from reex_jax.reporting.environment import peak_memory_mb
 from reex_jax.reporting.run_folder import Row, RunFolder, stream_key
 from reex_jax.retrieval.gallery import Gallery

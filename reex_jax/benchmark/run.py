@@ -10,16 +10,16 @@ import reex_jax
 from reex_jax.benchmark.evaluate import build_gallery
 from reex_jax.benchmark.methods import check_methods, repairs_queries
 from reex_jax.benchmark.passes import Key, Setting, key_of, run_passes
-from reex_jax.benchmark.queries import run_queries
-from reex_jax.benchmark.sentences import describe_sentences, sentence_kinds
-from reex_jax.benchmark.streams import Stream, list_streams
-from reex_jax.benchmark.text_queries import text_queries
-from reex_jax.clip.api import Clip, load_clip
-from reex_jax.clip.checkpoint import checkpoint_sha256
 from reex_jax.config import check_config, shrink
 from reex_jax.datasets.load import load_data
 from reex_jax.gsr.refinements import ensure_refinements, rewriter_identity
 from reex_jax.gsr.settings import OFF
+from reex_jax.models.clip.api import Clip, load_clip
+from reex_jax.models.clip.checkpoint import checkpoint_sha256
+from reex_jax.queries.sentences import describe_sentences, sentence_kinds
+from reex_jax.queries.source import run_queries
+from reex_jax.queries.streams import Stream, list_streams
+from reex_jax.queries.texts import text_queries
 from reex_jax.reporting.environment import describe_environment
 from reex_jax.reporting.events import write_events
 from reex_jax.reporting.run_folder import Row, RunFolder, open_run, read_rows, run_id, stream_key

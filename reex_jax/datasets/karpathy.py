@@ -8,10 +8,10 @@ import numpy as np
 
 from reex_jax.datasets.image_files import ImageFiles, check_images
 from reex_jax.datasets.karpathy_file import KarpathyImage, read_karpathy
-from reex_jax.datasets.presets import PRESETS, Preset
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.datasets.skipped import Skipped, check_on_error, log_skipped, refuse_faults
 from reex_jax.errors import UserError, unknown
+from reex_jax.settings.presets import PRESETS, Preset
 
 _log = logging.getLogger(__name__)
 

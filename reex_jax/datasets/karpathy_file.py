@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from reex_jax.datasets.captions_file import caption_fault, path_inside
-from reex_jax.datasets.presets import CAPTIONS_PER_IMAGE
 from reex_jax.datasets.skipped import Skipped
 from reex_jax.errors import UserError
+from reex_jax.settings.presets import CAPTIONS_PER_IMAGE
 
 _SHAPES = (
     'expected {"images": [{"filename": ..., "split": ..., "sentences": [{"raw": ...}]}]} or '

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from reex_jax.checks import check_values
 from reex_jax.command_line import run_command
 from reex_jax.datasets.load import load_data
 from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults
 from reex_jax.errors import unknown
+from reex_jax.settings.checks import check_values
 
 
 def define_flags(argv: Sequence[str]) -> None:

@@ -16,11 +16,11 @@ from typing import TypeVar
 
 from PIL import Image
 
-from reex_jax.clip.images import open_image
 from reex_jax.datasets.karpathy_file import read_karpathy
-from reex_jax.datasets.presets import PRESETS, RELEASED_PAGE, Preset
 from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
 from reex_jax.errors import UserError, unknown
+from reex_jax.models.clip.images import open_image
+from reex_jax.settings.presets import PRESETS, RELEASED_PAGE, Preset
 
 CAPTION_FOLDERS: Mapping[str, str] = MappingProxyType(
     {

@@ -2,7 +2,7 @@
 
     python -m reex_jax.benchmark.list_captions --config=experiments/scenes_c.py \\
         --out=captions.jsonl
-    python -m reex_jax.corruptions.sentences --captions=captions.jsonl --out=sentences.jsonl \\
+    python -m reex_jax.corruptions.text.rewrite --captions=captions.jsonl --out=sentences.jsonl \\
         --rewriter=reex_jax.datasets.scene_sentences:rule_rewriter
 
 The grammar of these captions is ours and known, so that the five sentence kinds can be had without
@@ -166,5 +166,5 @@ def rewrite_scene_caption(caption: str, kind: str) -> str:
 
 
 def rule_rewriter(kind: str) -> Callable[[str, Sequence[str]], list[str]]:
-    """A rewriter for `python -m reex_jax.corruptions.sentences`; it needs no instruction."""
+    """A rewriter for `python -m reex_jax.corruptions.text.rewrite`; it needs no instruction."""
     return lambda instruction, captions: [rewrite_scene_caption(c, kind) for c in captions]

@@ -6,11 +6,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from reex_jax.checks import Check, integer, one_of, text
-from reex_jax.clip.choices import MODES
-from reex_jax.datasets import presets, scenes
+from reex_jax.datasets import scenes
 from reex_jax.datasets.skipped import ON_ERROR
 from reex_jax.errors import UserError
+from reex_jax.models.clip.choices import MODES
+from reex_jax.settings import presets
+from reex_jax.settings.checks import Check, integer, one_of, text
 
 FOLDER, KARPATHY, SCENES, TFDS = "folder", "karpathy", "scenes", "tfds"
 DATA_SETS = (SCENES, FOLDER, KARPATHY, TFDS)

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from reex_jax.clip.images import decode_image
-from reex_jax.datasets.presets import CAPTIONS_PER_IMAGE, COCO, PRESETS
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
+from reex_jax.models.clip.images import decode_image
+from reex_jax.settings.presets import CAPTIONS_PER_IMAGE, COCO, PRESETS
 
 _PREPARE = "python -m reex_jax.datasets.prepare"
 

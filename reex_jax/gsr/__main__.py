@@ -11,8 +11,6 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from reex_jax.benchmark.queries import run_queries
-from reex_jax.benchmark.text_queries import text_queries
 from reex_jax.command_line import run_command
 from reex_jax.config import check_command_line, check_config, shrink
 from reex_jax.datasets.load import load_data
@@ -21,6 +19,8 @@ from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.offline import PassSummary, run_pass
 from reex_jax.gsr.rewriters import make_rewriter
 from reex_jax.gsr.settings import OFF, REWRITERS
+from reex_jax.queries.source import run_queries
+from reex_jax.queries.texts import text_queries
 
 _RUNNER = flags.DEFINE_string("runner", "", "one of Apache Beam's; empty: in this process")
 _BEAM = flags.DEFINE_multi_string("beam", [], "an option of the runner: --beam=--name=value")

@@ -5,8 +5,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from reex_jax.checks import Check, filled, integer, number, numbers, one_of, text
 from reex_jax.errors import UserError
+from reex_jax.settings.checks import Check, filled, integer, number, numbers, one_of, text
 
 OFF = ""
 REWRITERS = (OFF, "symspell", "openai", "transformers", "none")

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from reex_jax.checks import (
+from reex_jax.errors import UserError
+from reex_jax.models.clip.choices import PRECISIONS
+from reex_jax.settings.checks import (
     LARGE,
     Check,
     check_arguments,
@@ -17,8 +19,6 @@ from reex_jax.checks import (
     one_of,
     text,
 )
-from reex_jax.clip.choices import PRECISIONS
-from reex_jax.errors import UserError
 
 _EXAMPLE = "experiments/pretrain_scenes.py"
 _TOWER: dict[str, Check] = {

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from reex_jax.queries.streams import CLEAN
 from reex_jax.reporting.comparison import hits_by_query, paired_difference
-from reex_jax.reporting.run_folder import CLEAN, Row, RunFolder
+from reex_jax.reporting.run_folder import Row, RunFolder
 from reex_jax.reporting.table import means_by_seed
 
 REFERENCES = "method"

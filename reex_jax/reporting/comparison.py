@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tabulate import tabulate
 
-from reex_jax.reporting.run_folder import CLEAN, Row, RunFolder
+from reex_jax.queries.streams import CLEAN
+from reex_jax.reporting.run_folder import Row, RunFolder
 from reex_jax.reporting.table import MEAN, TITLES, mean_and_spread, means_by_seed
 from reex_jax.retrieval.metrics import paired_bootstrap
 

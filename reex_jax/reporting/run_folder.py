@@ -16,7 +16,6 @@ from reex_jax.errors import UserError
 
 Row = dict[str, Any]
 STREAM_KEYS = ("method", "direction", "corruption", "severity", "seed")
-CLEAN = "clean"  # the corruption of a stream without any
 # Where results and repairs lie, how progress is shown and how a server is asked change no number.
 UNCOUNTED = (
     "results",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reex_jax.adaptation.encoder import Constants, QueryEncoder
-from reex_jax.adaptation.methods import make_method
+from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.objective import Batch, Objective
 from reex_jax.adaptation.settings import AdaptSettings
 from reex_jax.adaptation.update import (
@@ -20,8 +20,8 @@ from reex_jax.adaptation.update import (
     initial_state,
     replicate,
 )
-from reex_jax.clip.api import load_clip
-from reex_jax.clip.model import unit
+from reex_jax.models.clip.api import load_clip
+from reex_jax.models.clip.model import unit
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 WIDTH = 12

@@ -13,7 +13,7 @@ from reex_jax.adaptation.defaults import (
     default_settings,
     setting_keys,
 )
-from reex_jax.adaptation.methods import make_method, own_settings
+from reex_jax.adaptation.make_method import make_method, own_settings
 from reex_jax.adaptation.settings import AdaptSettings
 from reex_jax.errors import UserError
 

@@ -6,7 +6,7 @@ import pytest
 
 import reex_jax.adaptation.adapter as adapter_module
 from reex_jax import Adapter
-from reex_jax.adaptation.methods import METHODS
+from reex_jax.adaptation.make_method import METHODS
 
 # So chosen that each method has something to learn from the toy.
 SETTINGS = {

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reex_jax.adaptation.eata import eata
+from reex_jax.adaptation.methods.eata import eata
+from reex_jax.adaptation.methods.rest import decoupled, rest
+from reex_jax.adaptation.methods.sar import sar, sharpness_aware
 from reex_jax.adaptation.objective import Batch, Loss, Objective, Problem, Start
-from reex_jax.adaptation.rest import decoupled, rest
-from reex_jax.adaptation.sar import sar, sharpness_aware
-from reex_jax.clip.model import unit
+from reex_jax.models.clip.model import unit
 
 ROWS, REAL, SIZE, WIDTH = 6, 5, 9, 4
 

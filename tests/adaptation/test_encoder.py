@@ -15,7 +15,7 @@ from reex_jax.adaptation.encoder import (
     shuffle_between,
     shuffle_patches,
 )
-from reex_jax.adaptation.methods import make_method
+from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.update import compile_update, initial_state, replicate
 from reex_jax.errors import UserError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reex_jax import Adapter
-from reex_jax.adaptation.methods import own_settings
+from reex_jax.adaptation.make_method import own_settings
 from reex_jax.errors import UserError
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"

@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 
 from reex_jax.adaptation.adapter import Adapter
-from reex_jax.clip.api import load_clip
-from reex_jax.clip.weights import weight_table
+from reex_jax.models.clip.api import load_clip
+from reex_jax.models.clip.weights import weight_table
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 BATCH = 16

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reex_jax.adaptation.deyo import deyo
-from reex_jax.adaptation.eata import EataState, eata
+from reex_jax.adaptation.methods.deyo import deyo
+from reex_jax.adaptation.methods.eata import EataState, eata
+from reex_jax.adaptation.methods.read import read
+from reex_jax.adaptation.methods.shot import shot
+from reex_jax.adaptation.methods.tcr import tcr
+from reex_jax.adaptation.methods.tent import tent
 from reex_jax.adaptation.objective import Start
-from reex_jax.adaptation.read import read
-from reex_jax.adaptation.shot import shot
-from reex_jax.adaptation.tcr import tcr
-from reex_jax.adaptation.tent import tent
 
 ROWS, REAL, SIZE, WIDTH = 10, 8, 11, 6
 LOG = np.log(SIZE)

@@ -6,10 +6,10 @@ import pytest
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark import passes
 from reex_jax.benchmark.methods import method_settings
-from reex_jax.benchmark.own_queries import own_query
 from reex_jax.benchmark.run import run_benchmark
-from reex_jax.clip.api import load_clip
 from reex_jax.datasets.scenes import load_scenes
+from reex_jax.models.clip.api import load_clip
+from reex_jax.queries.own import own_query
 from reex_jax.reporting.run_folder import read_rows
 
 COUNT = 20

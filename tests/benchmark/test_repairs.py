@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 
 from reex_jax.adaptation.fused import FusedTexts
-from reex_jax.benchmark.own_queries import own_query
-from reex_jax.benchmark.pipeline import prepared_batches
-from reex_jax.benchmark.prepare import refined_preparation
 from reex_jax.benchmark.run import run_benchmark
-from reex_jax.clip.api import load_clip
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
 from reex_jax.gsr import refinements as refinements_module
@@ -22,6 +18,10 @@ from reex_jax.gsr.fusion import FUSIONS
 from reex_jax.gsr.refinements import Refinements
 from reex_jax.gsr.settings import FusionSettings
 from reex_jax.gsr.symspell import SymSpellRewriter
+from reex_jax.models.clip.api import load_clip
+from reex_jax.queries.own import own_query
+from reex_jax.queries.pipeline import prepared_batches
+from reex_jax.queries.prepare import refined_preparation
 
 NUM_IMAGES = 24
 

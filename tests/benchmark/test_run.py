@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from reex_jax.benchmark.own_queries import own_query
 from reex_jax.benchmark.run import run_benchmark
-from reex_jax.clip.api import load_clip
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
+from reex_jax.models.clip.api import load_clip
+from reex_jax.queries.own import own_query
 from reex_jax.reporting.run_folder import STREAM_KEYS, read_rows, stream_key
 
 NUM_IMAGES = 12

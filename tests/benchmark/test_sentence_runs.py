@@ -6,17 +6,17 @@ import json
 import numpy as np
 import pytest
 
-from reex_jax.benchmark.own_queries import own_query
-from reex_jax.benchmark.queries import query_source
 from reex_jax.benchmark.run import run_benchmark
-from reex_jax.benchmark.sentences import describe_sentences, sentence_kinds
-from reex_jax.clip.api import load_clip
 from reex_jax.config import default_config
-from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
-from reex_jax.corruptions.text_sentences import read_rewrites
+from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
+from reex_jax.corruptions.text.sentences import read_rewrites
 from reex_jax.datasets.scene_sentences import rewrite_scene_caption
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
+from reex_jax.models.clip.api import load_clip
+from reex_jax.queries.own import own_query
+from reex_jax.queries.sentences import describe_sentences, sentence_kinds
+from reex_jax.queries.source import query_source
 
 NUM_IMAGES = 12
 KINDS = ("formal", "back_translation")

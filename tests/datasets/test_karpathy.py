@@ -8,8 +8,8 @@ import pytest
 
 from reex_jax.datasets.folder import load_folder
 from reex_jax.datasets.karpathy import load_karpathy
-from reex_jax.datasets.presets import PRESETS
 from reex_jax.errors import UserError
+from reex_jax.settings.presets import PRESETS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ImageOps
 
-from reex_jax.corruptions.sentence_prompts import SENTENCE_KINDS
+from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.released import CAPTION_FOLDERS, OTHER_FOLDERS, open_released
 from reex_jax.datasets.scenes import load_scenes

@@ -3,9 +3,9 @@
 import pytest
 from ml_collections import ConfigDict
 
-from reex_jax.checks import check_values
 from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
 from reex_jax.errors import UserError
+from reex_jax.settings.checks import check_values
 
 
 def settings(**changes) -> ConfigDict:

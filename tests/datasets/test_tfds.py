@@ -14,13 +14,13 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from reex_jax.benchmark.pipeline import prepared_batches
 from reex_jax.datasets.folder import load_folder
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.datasets.tfds_builder import RetrievalBuilder, write_tfds
 from reex_jax.datasets.tfds_reader import load_tfds
 from reex_jax.errors import UserError
+from reex_jax.queries.pipeline import prepared_batches
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorflow_datasets")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reex_jax import load_clip
-from reex_jax.corruptions.text import corrupt_text
+from reex_jax.corruptions.text.kinds import corrupt_text
 from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE
 from reex_jax.datasets.scene_captions import COLOUR_WORDS
 from reex_jax.datasets.scenes import load_scenes

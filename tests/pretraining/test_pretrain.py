@@ -7,10 +7,10 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from reex_jax.clip.api import load_clip
 from reex_jax.datasets import scenes
 from reex_jax.datasets.scene_world import Dice
 from reex_jax.errors import UserError
+from reex_jax.models.clip.api import load_clip
 from reex_jax.pretrain import pretrain
 from reex_jax.pretraining.batches import BatchSource, roughen, training_batches
 from reex_jax.pretraining.step import PixelScaling, contrastive_loss, to_pixels
@@ -148,8 +148,8 @@ def test_muon_moves_matrices_and_adam_the_rest():
     """Every parameter of the toy model changes in one step: none is left out by mistake."""
     from flax import nnx
 
-    from reex_jax.clip.config import ClipConfig, TextConfig, VisionConfig
-    from reex_jax.clip.model import ClipModel
+    from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
+    from reex_jax.models.clip.model import ClipModel
     from reex_jax.pretraining.step import make_optimizer
 
     tower = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}

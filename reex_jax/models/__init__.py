@@ -1,0 +1,1 @@
+"""Two-tower models: what adaptation, ranking and benchmarks may know of them, and the families."""

@@ -1,0 +1,1 @@
+"""Where queries come from, and how batches of them are made ahead of the device."""

@@ -1,0 +1,88 @@
+"""Queries under our own corruptions, with corrupted images kept on disk."""
+
+import hashlib
+import importlib.metadata
+import logging
+import threading
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+import reex_jax.corruptions
+from reex_jax.corruptions.text.sentences import SentenceRewrites
+from reex_jax.datasets.corrupted_cache import CachedImages, fingerprint, open_cache
+from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
+from reex_jax.queries.own import Query, corrupted_array, own_query
+from reex_jax.queries.streams import CLEAN
+
+_LIBRARIES = ("numpy", "scipy", "pillow")
+_log = logging.getLogger(__name__)
+
+
+class CachedQueries:
+    """`own_query` with corrupted images kept on disk.
+
+    The first query of a corruption, severity and seed opens its file, or makes all its images;
+    other threads wait for that. A damaged record is made anew for this run, and its file is
+    removed, so that the next run writes it again.
+    """
+
+    def __init__(
+        self,
+        data: RetrievalSet,
+        folder: str,
+        workers: int,
+        sentences: SentenceRewrites | None = None,
+    ) -> None:
+        """`folder` holds the files; `workers` threads make images that are not there yet.
+
+        `sentences` is where sentence kinds look up their texts.
+        """
+        self._data = data
+        self._sentences = sentences
+        self._folder = folder
+        self._workers = workers
+        self._identity = {"data": fingerprint(data), "code": corruption_version()}
+        self._opened: dict[tuple[str, int, int], CachedImages | None] = {}
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, direction: str, corruption: str, severity: int, seed: int, position: int
+    ) -> Query:
+        """See `QuerySource`."""
+        if direction == IMAGE_TO_TEXT and corruption != CLEAN:
+            images = self._images(corruption, severity, seed)
+            if images is not None:
+                try:
+                    return Image.fromarray(images[position])
+                except ValueError as error:
+                    _log.warning("%s; made anew", error)
+                    images.path.unlink(missing_ok=True)
+        return own_query(
+            self._data, direction, corruption, severity, seed, position, self._sentences
+        )
+
+    def _images(self, corruption: str, severity: int, seed: int) -> CachedImages | None:
+        kind = (corruption, severity, seed)
+        with self._lock:
+            if kind not in self._opened:
+                self._opened[kind] = open_cache(
+                    self._folder,
+                    self._identity | {"corruption": corruption, "severity": severity, "seed": seed},
+                    len(self._data.image_ids),
+                    partial(corrupted_array, self._data, corruption, severity, seed),
+                    workers=self._workers,
+                )
+            return self._opened[kind]
+
+
+def corruption_version() -> str:
+    """Changes with our code of corruptions, and with the libraries that compute them."""
+    digest = hashlib.sha256()
+    for library in _LIBRARIES:
+        digest.update(f"{library} {importlib.metadata.version(library)}\n".encode())
+    folder = Path(reex_jax.corruptions.__file__).parent
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()

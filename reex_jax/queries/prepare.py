@@ -1,0 +1,80 @@
+"""A query becomes the model's input: pixels of a picture, token ids of a caption and repair."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reex_jax.adaptation.fused import FusedTexts
+from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from reex_jax.errors import UserError
+from reex_jax.gsr.features import FusionFeatures
+from reex_jax.gsr.refinements import Refinements
+from reex_jax.models.clip.api import Clip
+from reex_jax.models.clip.preprocess import prepare_captions, preprocess_image
+from reex_jax.models.clip.tokenizer import FILES
+
+Prepare = Callable[[Any], Any]
+Stack = Callable[[list[Any]], Any]
+
+
+def query_preparation(
+    clip: Clip, direction: str, *, one_length: bool = False
+) -> tuple[Prepare, Stack]:
+    """How one query is prepared, and how a batch is made of several.
+
+    Args:
+        clip: the model whose inputs they become.
+        direction: "image_to_text" or "text_to_image".
+        one_length: pad every batch of captions to the tokenizer's full length; needed where
+            several processes prepare parts of one batch, which must have one shape.
+
+    Returns:
+        image_to_text: PIL image -> pixels [h, w, 3] float32, normalised; and `np.stack`.
+        text_to_image: string -> token ids [length] int32; and a function that pads them to the
+        shortest of the tokenizer's lengths that holds all: [n, length] int32.
+
+    Raises:
+        UserError: the checkpoint has no tokenizer, or its pixels are not RGB.
+    """
+    settings, tokenizer = clip.preprocessing, clip.tokenizer
+    if direction == IMAGE_TO_TEXT:
+        if settings is None:
+            raise UserError(f"the model of {clip.folder} does not take pictures (RGB pixels)")
+        return lambda image: preprocess_image(image, settings), np.stack
+    if tokenizer is None:
+        raise UserError(f"{clip.folder} holds no tokenizer; add {FILES} of the same checkpoint")
+    mode = settings.mode if settings else "clip"
+    length = tokenizer.max_length if one_length else None
+
+    def tokenise(caption: str) -> np.ndarray:
+        rows, _ = tokenizer.encode(prepare_captions([caption], mode))
+        return np.array(rows[0], np.int32)
+
+    return tokenise, lambda rows: tokenizer.pad([row.tolist() for row in rows], length)
+
+
+def refined_preparation(
+    clip: Clip, refinements: Refinements, *, one_length: bool = False
+) -> tuple[Prepare, Stack]:
+    """As `query_preparation` for captions, with their repairs.
+
+    Returns:
+        string -> `FusedTexts` of one query, ids [length] and features [1]; and a function that
+        makes one of a batch, queries and repairs each padded for themselves.
+
+    Raises:
+        UserError: the checkpoint has no tokenizer. When called, a caption without a repair.
+    """
+    tokenise, pad = query_preparation(clip, TEXT_TO_IMAGE, one_length=one_length)
+
+    def prepare(caption: str) -> FusedTexts:
+        (refined,), features = refinements.lookup([caption])
+        return FusedTexts(tokenise(caption), tokenise(refined), features)
+
+    def stack(rows: list[FusedTexts]) -> FusedTexts:
+        ids, refined_ids, features = (list(column) for column in zip(*rows, strict=True))
+        together = FusionFeatures(*np.concatenate(features, axis=1))
+        return FusedTexts(pad(ids), pad(refined_ids), together)
+
+    return prepare, stack

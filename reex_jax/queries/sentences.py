@@ -1,0 +1,74 @@
+"""The rewritten captions of a run, checked before any work."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
+from reex_jax.corruptions.text.sentences import SentenceRewrites, how_to_make, read_rewrites
+from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+from reex_jax.errors import UserError
+
+
+def sentence_kinds(config: ConfigDict) -> list[str]:
+    """The kinds of a run whose texts come from the file `corruptions.sentences`.
+
+    None where captions are no queries, or corrupted ones were published.
+    """
+    if TEXT_TO_IMAGE not in config.directions or config.data.released_captions:
+        return []
+    return [kind for kind in config.corruptions.text if kind in SENTENCE_KINDS]
+
+
+def describe_sentences(kinds: Sequence[str], sentences_file: str) -> dict[str, str] | None:
+    """What a result says of the rewrites it used: the "file" by its name, and its "sha256".
+
+    Args:
+        kinds: from `sentence_kinds`; without any there is nothing to say.
+        sentences_file: where they come from.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if not kinds:
+        return None
+    path = Path(sentences_file)
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); {how_to_make(kinds)}"
+        ) from error
+    return {"file": path.name, "sha256": digest}
+
+
+def load_sentences(
+    kinds: Sequence[str], sentences_file: str, data: RetrievalSet
+) -> SentenceRewrites | None:
+    """What `corrupt_text` looks up for the sentence kinds of a run.
+
+    Args:
+        kinds: the run's text corruptions, of any sort.
+        sentences_file: a file of `python -m reex_jax.corruptions.text.rewrite`, or empty.
+        data: the run's data set.
+
+    Returns:
+        The rewrites, which have every caption in every sentence kind; None without such a kind.
+
+    Raises:
+        UserError: there is no file, or it lacks captions or has others.
+    """
+    wanted = [kind for kind in kinds if kind in SENTENCE_KINDS]
+    if not wanted:
+        return None
+    if not sentences_file:
+        raise UserError(
+            f"corruptions.text has {', '.join(wanted)}, but corruptions.sentences names no file of "
+            f"rewritten captions; {how_to_make(wanted)}"
+        )
+    rewrites = read_rewrites(Path(sentences_file))
+    rewrites.check(wanted, data.caption_ids, data.captions)
+    return rewrites

@@ -1,0 +1,114 @@
+"""The shared transformer against loops in NumPy."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from reex_jax.models.clip.config import TextConfig
+from reex_jax.models.clip.transformer import (
+    ACTIVATIONS,
+    attend,
+    layer_norm,
+    product_precision,
+    run_blocks,
+    stacked_blocks,
+)
+
+CONFIG = TextConfig(
+    hidden_size=12, intermediate_size=20, num_hidden_layers=3, num_attention_heads=2
+)
+
+
+def softmax_loop(query, key, value, causal):
+    """Attention [b, t, n, h] in float64, one query token at a time."""
+    result = np.zeros_like(query, np.float64)
+    batch, length, heads, dim = query.shape
+    for b, t, n in np.ndindex(batch, length, heads):
+        seen = t + 1 if causal else length
+        logits = np.array([query[b, t, n] @ key[b, s, n] for s in range(seen)]) / math.sqrt(dim)
+        weights = np.exp(logits - logits.max())
+        result[b, t, n] = (weights / weights.sum()) @ value[b, :seen, n]
+    return result
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_equals_a_loop(causal):
+    rng = np.random.default_rng(0)
+    query, key, value = 2 * rng.standard_normal((3, 2, 5, 3, 4))
+    ours = attend(
+        *(jnp.float32(part) for part in (query, key, value)),
+        causal=causal,
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    np.testing.assert_allclose(ours, softmax_loop(query, key, value, causal), atol=2e-6)
+
+
+def test_softmax_is_float32_in_bfloat16_attention():
+    query = jnp.ones((1, 2, 1, 4), jnp.bfloat16)
+    text = str(
+        jax.make_jaxpr(lambda q: attend(q, q, q, causal=True, precision=jax.lax.Precision.DEFAULT))(
+            query
+        )
+    )
+    exponentials = [line for line in text.splitlines() if "= exp" in line]
+    assert exponentials
+    assert all(":f32[" in line for line in exponentials)
+
+
+def test_activations_are_the_two_of_clip():
+    x = np.linspace(-6, 6, 49)
+    quick = x / (1 + np.exp(-1.702 * x))
+    exact = [value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x]
+    np.testing.assert_allclose(ACTIVATIONS["quick_gelu"](jnp.float32(x)), quick, atol=1e-6)
+    np.testing.assert_allclose(ACTIVATIONS["gelu"](jnp.float32(x)), exact, atol=1e-6)
+
+
+def test_layer_norm_is_exact_for_a_large_mean():
+    x = 1000 + np.random.default_rng(0).standard_normal((4, 64)).astype(np.float32)
+    wide = x.astype(np.float64)
+    centred = wide - wide.mean(-1, keepdims=True)
+    expected = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(layer_norm(64, 1e-5)(jnp.asarray(x)), expected, atol=2e-4)
+
+
+def test_float32_products_are_not_rounded_on_accelerators():
+    assert product_precision(np.dtype("float32")) == jax.lax.Precision.HIGHEST
+    assert product_precision(jnp.dtype(jnp.bfloat16)) == jax.lax.Precision.DEFAULT
+
+
+def blocks_of(layers):
+    """Stacked blocks with random parameters."""
+    config = dataclasses.replace(CONFIG, num_hidden_layers=layers)
+    dtype, rng = np.dtype("float32"), np.random.default_rng(3)
+    structure, state = nnx.split(
+        nnx.eval_shape(
+            lambda: stacked_blocks(config, causal=True, compute_dtype=dtype, rngs=nnx.Rngs(0))
+        )
+    )
+    draw = lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape) / 4, jnp.float32)  # noqa: E731
+    return nnx.merge(structure, jax.tree.map(draw, state))
+
+
+def test_scan_applies_the_layers_in_order():
+    blocks = blocks_of(3)
+    structure, layers = nnx.split(blocks)
+    x = jnp.asarray(np.random.default_rng(1).standard_normal((2, 5, 12)), jnp.float32)
+    expected = x
+    for index in range(3):
+        layer = jax.tree.map(lambda leaf, index=index: leaf[index], layers)
+        expected = nnx.merge(structure, layer)(expected)
+    np.testing.assert_allclose(run_blocks(blocks, x), expected, atol=1e-6)
+
+
+def test_depth_does_not_change_the_compiled_program():
+    x = jnp.zeros((1, 4, 12))
+    sizes = {
+        len(jax.jit(run_blocks).lower(blocks_of(layers), x).as_text().splitlines())
+        for layers in (2, 7)
+    }
+    assert len(sizes) == 1
