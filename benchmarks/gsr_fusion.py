@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 from reex_jax import Clip, load_clip
 from reex_jax.corruptions.text.kinds import TEXT_CORRUPTIONS, corrupt_text
-from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.datasets.scene_captions import COLOUR_WORDS, SHAPE_WORDS
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.gsr.comparison import TextEmbeddings, compare_fusions
@@ -31,6 +31,7 @@ from reex_jax.gsr.settings import FUSION_NAMES, FusionSettings
 from reex_jax.gsr.symspell import SymSpellRewriter
 from reex_jax.retrieval.gallery import Gallery, embed_gallery
 from reex_jax.retrieval.metrics import retrieval_metrics
+from reex_jax.settings.choices import TEXT_TO_IMAGE
 
 SEVERITY = 5
 CHARACTER = tuple(

@@ -16,13 +16,10 @@ from reex_jax.corruptions.image.kinds import IMAGE_CORRUPTIONS
 from reex_jax.corruptions.text.kinds import TEXT_SEVERITIES
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.corruptions.text.sentences import how_to_make
-from reex_jax.datasets.released import CAPTION_FOLDERS, HIGHEST_SEVERITY
-from reex_jax.datasets.retrieval_set import DIRECTIONS
 from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
 from reex_jax.errors import UserError
 from reex_jax.gsr.settings import CHECKS as GSR_CHECKS
 from reex_jax.gsr.settings import check_gsr, default_gsr
-from reex_jax.models.clip.choices import PRECISIONS
 from reex_jax.settings.checks import (
     Check,
     check_arguments,
@@ -37,6 +34,8 @@ from reex_jax.settings.checks import (
     some_of,
     text,
 )
+from reex_jax.settings.choices import DIRECTIONS, PRECISIONS
+from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
 
 
 def default_config() -> ConfigDict:
@@ -112,7 +111,7 @@ _CHECKS: dict[str, Check] = {
     "batch_size": integer(1, 65536),
     **ADAPT_CHECKS,
     "results": filled,
-    "run_id": _run_id,
+    "run_id": Check("", _run_id),
     "progress": flag,
     "runlocal": flag,
 }

@@ -12,10 +12,10 @@ from ml_collections import ConfigDict
 from reex_jax.benchmark.methods import check_methods, method_settings
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.config import check_config
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT
 from reex_jax.errors import UserError
 from reex_jax.reporting.ablation_report import REFERENCES, Level
 from reex_jax.reporting.run_folder import Row, RunFolder
+from reex_jax.settings.choices import IMAGE_TO_TEXT
 
 Variant = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
-from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.refinements import Refinements
 from reex_jax.models.clip.api import Clip
 from reex_jax.queries.own import QuerySource
@@ -25,6 +25,7 @@ from reex_jax.queries.prepare import (
 from reex_jax.queries.streams import Pass, Stream, query_order
 from reex_jax.retrieval.gallery import Gallery, Items, embed_gallery
 from reex_jax.retrieval.metrics import best_ranks, recall_interval, retrieval_metrics
+from reex_jax.settings.choices import TEXT_TO_IMAGE
 
 Encoder = Callable[[Sequence[Any]], np.ndarray]
 

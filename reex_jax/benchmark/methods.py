@@ -7,11 +7,11 @@ from ml_collections import ConfigDict
 
 from reex_jax.adaptation.adapter import Adapter, choose_devices
 from reex_jax.adaptation.make_method import make_method
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from reex_jax.errors import UserError
 from reex_jax.gsr.settings import OFF, fusion_settings
 from reex_jax.models.clip.api import Clip
 from reex_jax.retrieval.gallery import Gallery
+from reex_jax.settings.choices import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 
 
 def method_settings(config: ConfigDict, method: str, direction: str) -> dict[str, Any]:

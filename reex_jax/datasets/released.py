@@ -17,32 +17,11 @@ from typing import TypeVar
 from PIL import Image
 
 from reex_jax.datasets.karpathy_file import read_karpathy
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError, unknown
 from reex_jax.models.clip.images import open_image
-from reex_jax.settings.presets import PRESETS, RELEASED_PAGE, Preset
-
-CAPTION_FOLDERS: Mapping[str, str] = MappingProxyType(
-    {
-        "ocr": "annotation_OcrAug",
-        "keyboard": "annotation_KeyboardAug",
-        "insert": "annotation_RandomCharAug_insert",
-        "replace": "annotation_RandomCharAug_substitute",
-        "swap": "annotation_RandomCharAug_swap",
-        "delete": "annotation_RandomCharAug_delete",
-        "synonym_replacement": "annotation_sr",
-        "word_insertion": "annotation_ri",
-        "word_swap": "annotation_rs",
-        "word_deletion": "annotation_rd",
-        "punctuation_insertion": "annotation_ip",
-        "formal": "annotation_formal",
-        "casual": "annotation_casual",
-        "passive": "annotation_passive",
-        "active": "annotation_active",
-        "back_translation": "annotation_back_trans",
-    }
-)
-"""Our name of a text corruption -> its published folder, in which each severity has a folder."""
+from reex_jax.settings.choices import IMAGE_TO_TEXT
+from reex_jax.settings.presets import CAPTION_FOLDERS, PRESETS, RELEASED_PAGE, Preset
 
 OTHER_FOLDERS: Mapping[str, str] = MappingProxyType(
     {
@@ -54,9 +33,6 @@ OTHER_FOLDERS: Mapping[str, str] = MappingProxyType(
     }
 )
 """How the folders of sentence kinds are called where all folders follow the style of OcrAug."""
-
-HIGHEST_SEVERITY = 7
-"""Of any published corruption; characters have 1 to 7, words 6 and 7, sentences 1, images to 5."""
 
 Kind = tuple[str, int]
 """A corruption and its severity."""

@@ -9,10 +9,7 @@ import numpy as np
 from PIL import Image
 
 from reex_jax.errors import UserError, unknown
-
-IMAGE_TO_TEXT = "image_to_text"
-TEXT_TO_IMAGE = "text_to_image"
-DIRECTIONS = (IMAGE_TO_TEXT, TEXT_TO_IMAGE)
+from reex_jax.settings.choices import DIRECTIONS, IMAGE_TO_TEXT, TEXT_TO_IMAGE
 
 _NAMED = 5  # how many offenders an error names before it only counts
 

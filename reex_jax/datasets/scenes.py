@@ -14,8 +14,8 @@ from reex_jax.datasets.scene_captions import caption_scene
 from reex_jax.datasets.scene_drawing import draw_scene
 from reex_jax.datasets.scene_world import Dice, sample_scene
 from reex_jax.errors import UserError, unknown
+from reex_jax.settings.choices import SCENES_SPLITS
 
-SPLITS = {"train": 1, "tune": 2, "test": 3}
 CAPTIONS_PER_IMAGE = 5
 IMAGE_SIZE = 64
 _MAX_KEY = 2**31
@@ -23,11 +23,11 @@ _MAX_KEY = 2**31
 
 def _dice(split: str, seed: int, index: int, purpose: int) -> Dice:
     """Image (purpose 0) and captions (1) have separate streams: either is drawn alone."""
-    if split not in SPLITS:
-        raise unknown("scenes split", split, SPLITS)
+    if split not in SCENES_SPLITS:
+        raise unknown("scenes split", split, SCENES_SPLITS)
     if not 0 <= seed < _MAX_KEY or not 0 <= index < _MAX_KEY:
         raise UserError(f"scenes: seed and index lie in [0, 2**31), got {seed} and {index}")
-    return Dice(seed, 2 * SPLITS[split] + purpose, index)
+    return Dice(seed, 2 * SCENES_SPLITS[split] + purpose, index)
 
 
 def image(split: str, seed: int, index: int, size: int = IMAGE_SIZE) -> np.ndarray:

@@ -6,12 +6,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from reex_jax.datasets import scenes
-from reex_jax.datasets.skipped import ON_ERROR
 from reex_jax.errors import UserError
-from reex_jax.models.clip.choices import MODES
 from reex_jax.settings import presets
 from reex_jax.settings.checks import Check, integer, one_of, text
+from reex_jax.settings.choices import MODES, ON_ERROR, SCENES_SPLITS
 
 FOLDER, KARPATHY, SCENES, TFDS = "folder", "karpathy", "scenes", "tfds"
 DATA_SETS = (SCENES, FOLDER, KARPATHY, TFDS)
@@ -49,7 +47,7 @@ DATA_CHECKS: Mapping[str, Check] = MappingProxyType(
         "data.preset": one_of(("", *presets.PRESETS)),
         "data.captions_file": text,
         "data.images": text,
-        "data.split": one_of(dict.fromkeys((*scenes.SPLITS, *presets.SPLITS))),
+        "data.split": one_of(dict.fromkeys((*SCENES_SPLITS, *presets.SPLITS))),
         "data.seed": integer(0),
         "data.num_images": integer(1),
         "data.max_images": integer(0),
@@ -95,7 +93,7 @@ def check_data(data: ConfigDict) -> None:
             "data.name is 'karpathy', so data.preset must be one of "
             f"{', '.join(presets.PRESETS)}, or data.captions_file name the JSON file"
         )
-    splits = {SCENES: tuple(scenes.SPLITS), KARPATHY: presets.SPLITS}.get(data.name)
+    splits = {SCENES: tuple(SCENES_SPLITS), KARPATHY: presets.SPLITS}.get(data.name)
     if splits and data.split not in splits:
         raise UserError(
             f"data.split is {data.split!r}, but data set {data.name!r} has {', '.join(splits)}"

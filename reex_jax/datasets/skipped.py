@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reex_jax.errors import UserError, unknown
-
-ON_ERROR = ("raise", "skip")
+from reex_jax.settings.choices import ON_ERROR
 
 _SHOWN = 10
 _log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from reex_jax.errors import UserError
-from reex_jax.models.clip.choices import PRECISIONS
 from reex_jax.settings.checks import (
     LARGE,
     Check,
@@ -19,6 +18,7 @@ from reex_jax.settings.checks import (
     one_of,
     text,
 )
+from reex_jax.settings.choices import PRECISIONS
 
 _EXAMPLE = "experiments/pretrain_scenes.py"
 _TOWER: dict[str, Check] = {

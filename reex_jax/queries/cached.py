@@ -12,9 +12,9 @@ from PIL import Image
 import reex_jax.corruptions
 from reex_jax.corruptions.text.sentences import SentenceRewrites
 from reex_jax.datasets.corrupted_cache import CachedImages, fingerprint, open_cache
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.queries.own import Query, corrupted_array, own_query
-from reex_jax.queries.streams import CLEAN
+from reex_jax.settings.choices import CLEAN, IMAGE_TO_TEXT
 
 _LIBRARIES = ("numpy", "scipy", "pillow")
 _log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from PIL import Image
 from reex_jax.corruptions.image.kinds import corrupt_image
 from reex_jax.corruptions.text.kinds import corrupt_text
 from reex_jax.corruptions.text.sentences import SentenceRewrites
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
-from reex_jax.queries.streams import CLEAN
+from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.settings.choices import CLEAN, IMAGE_TO_TEXT
 
 Query = Image.Image | str
 QuerySource = Callable[[str, str, int, int, int], Query]

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from reex_jax.adaptation.fused import FusedTexts
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from reex_jax.errors import UserError
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.refinements import Refinements
 from reex_jax.models.clip.api import Clip
 from reex_jax.models.clip.preprocess import prepare_captions, preprocess_image
 from reex_jax.models.clip.tokenizer import FILES
+from reex_jax.settings.choices import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 
 Prepare = Callable[[Any], Any]
 Stack = Callable[[list[Any]], Any]

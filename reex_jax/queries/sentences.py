@@ -8,8 +8,9 @@ from ml_collections import ConfigDict
 
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.corruptions.text.sentences import SentenceRewrites, how_to_make, read_rewrites
-from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
+from reex_jax.settings.choices import TEXT_TO_IMAGE
 
 
 def sentence_kinds(config: ConfigDict) -> list[str]:

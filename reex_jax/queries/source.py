@@ -7,11 +7,12 @@ from ml_collections import ConfigDict
 
 from reex_jax.corruptions.text.sentences import SentenceRewrites
 from reex_jax.datasets.released import ReleasedCorruptions, open_released
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.queries.cached import CachedQueries
 from reex_jax.queries.own import Query, QuerySource, own_query
 from reex_jax.queries.sentences import load_sentences, sentence_kinds
 from reex_jax.queries.streams import CLEAN, list_streams
+from reex_jax.settings.choices import IMAGE_TO_TEXT
 
 
 def run_queries(config: ConfigDict, data: RetrievalSet) -> QuerySource:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from ml_collections import ConfigDict
 
-from reex_jax.datasets.retrieval_set import IMAGE_TO_TEXT
-
-CLEAN = "clean"  # the corruption of a stream without any
+from reex_jax.settings.choices import CLEAN, IMAGE_TO_TEXT
 
 
 @dataclass(frozen=True)

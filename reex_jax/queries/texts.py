@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
-from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.streams import chosen_queries, list_streams
+from reex_jax.settings.choices import TEXT_TO_IMAGE
 
 
 def text_queries(config: ConfigDict, data: RetrievalSet, source: QuerySource) -> Iterator[str]:

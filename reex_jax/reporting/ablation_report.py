@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from reex_jax.queries.streams import CLEAN
 from reex_jax.reporting.comparison import hits_by_query, paired_difference
 from reex_jax.reporting.run_folder import Row, RunFolder
 from reex_jax.reporting.table import means_by_seed
+from reex_jax.settings.choices import CLEAN
 
 REFERENCES = "method"
 """The group of whole methods, which the levels of all other groups are read against."""

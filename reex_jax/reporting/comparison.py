@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tabulate import tabulate
 
-from reex_jax.queries.streams import CLEAN
 from reex_jax.reporting.run_folder import Row, RunFolder
 from reex_jax.reporting.table import MEAN, TITLES, mean_and_spread, means_by_seed
 from reex_jax.retrieval.metrics import paired_bootstrap
+from reex_jax.settings.choices import CLEAN
 
 # Short names, so that sixteen columns fit; those of the tables in the field's papers.
 _SHORT = {

@@ -7,8 +7,8 @@ import numpy as np
 from tabulate import tabulate
 
 from reex_jax.errors import UserError
-from reex_jax.queries.streams import CLEAN
 from reex_jax.reporting.run_folder import Row
+from reex_jax.settings.choices import CLEAN
 
 TITLES = {
     "image_to_text": "Image queries, caption gallery",

@@ -105,3 +105,28 @@ RELEASED_PAGE = (
     "https://hbinli.github.io/TCR/ (COCO-C and Flickr-C to download)"
 )
 """Where the corrupted images and captions were published."""
+
+CAPTION_FOLDERS: Mapping[str, str] = MappingProxyType(
+    {
+        "ocr": "annotation_OcrAug",
+        "keyboard": "annotation_KeyboardAug",
+        "insert": "annotation_RandomCharAug_insert",
+        "replace": "annotation_RandomCharAug_substitute",
+        "swap": "annotation_RandomCharAug_swap",
+        "delete": "annotation_RandomCharAug_delete",
+        "synonym_replacement": "annotation_sr",
+        "word_insertion": "annotation_ri",
+        "word_swap": "annotation_rs",
+        "word_deletion": "annotation_rd",
+        "punctuation_insertion": "annotation_ip",
+        "formal": "annotation_formal",
+        "casual": "annotation_casual",
+        "passive": "annotation_passive",
+        "active": "annotation_active",
+        "back_translation": "annotation_back_trans",
+    }
+)
+"""Our name of a text corruption -> its published folder, in which each severity has a folder."""
+
+HIGHEST_SEVERITY = 7
+"""Of any published corruption; characters have 1 to 7, words 6 and 7, sentences 1, images to 5."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reex_jax.datasets.retrieval_set import DIRECTIONS, RetrievalSet
+from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
+from reex_jax.settings.choices import DIRECTIONS
 
 PICTURE = Image.new("RGB", (4, 4))
 

@@ -5,7 +5,6 @@ import pytest
 
 from reex_jax import load_clip
 from reex_jax.corruptions.text.kinds import corrupt_text
-from reex_jax.datasets.retrieval_set import TEXT_TO_IMAGE
 from reex_jax.datasets.scene_captions import COLOUR_WORDS
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.gsr.comparison import TextEmbeddings, compare_fusions
@@ -15,6 +14,7 @@ from reex_jax.gsr.refinement import NoRewriter
 from reex_jax.gsr.settings import FUSION_NAMES, FusionSettings
 from reex_jax.gsr.symspell import SymSpellRewriter
 from reex_jax.retrieval.metrics import retrieval_metrics
+from reex_jax.settings.choices import TEXT_TO_IMAGE
 
 COLOURS = tuple(sorted({w for words in COLOUR_WORDS.values() for w in words if w.isalpha()}))
 

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from reex_jax.errors import UserError, unknown
-from reex_jax.models.clip.choices import MODES
 from reex_jax.models.clip.config import ClipConfig
 from reex_jax.models.clip.tokenizer import read_json
+from reex_jax.settings.choices import MODES
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

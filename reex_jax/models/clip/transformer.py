@@ -14,8 +14,8 @@ import numpy as np
 from flax import nnx
 
 from reex_jax.errors import unknown
-from reex_jax.models.clip.choices import PRECISIONS
 from reex_jax.models.clip.config import TextConfig, VisionConfig
+from reex_jax.settings.choices import PRECISIONS
 
 
 def layer_norm(width: int, eps: float) -> nnx.LayerNorm:

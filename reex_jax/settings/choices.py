@@ -1,0 +1,42 @@
+"""Names that settings may have where the code behind them needs JAX or lies above."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""Of matrix products, see `load_clip`."""
+
+MODES = ("clip", "tcr")
+"""How queries are preprocessed, see `Preprocessing`."""
+
+IMAGE_TO_TEXT = "image_to_text"
+TEXT_TO_IMAGE = "text_to_image"
+DIRECTIONS = (IMAGE_TO_TEXT, TEXT_TO_IMAGE)
+
+QUERIES = ("image", "text")
+"""What a query may be; the gallery holds the other."""
+
+QUERY_OF: Mapping[str, str] = MappingProxyType(dict(zip(DIRECTIONS, QUERIES, strict=True)))
+"""Direction -> what its queries are."""
+
+CLEAN = "clean"
+"""The corruption of a stream without any."""
+
+ON_ERROR = ("raise", "skip")
+"""What happens when files of a data set are faulty."""
+
+SCENES_SPLITS: Mapping[str, int] = MappingProxyType({"train": 1, "tune": 2, "test": 3})
+"""Splits of generated scenes, each with the number that its random draws start from."""
+
+PARAMETERS = ("layer_norms", "block_layer_norms", "all")
+"""Which parameters of the query encoder adapt, see `adaptation.encoder`."""
+
+SCORES = ("last_forward", "before", "after")
+"""Which embeddings are ranked."""
+
+PROTOCOLS = ("reset", "continual", "mixed")
+"""In which passes a method sees the streams."""
+
+OFF = ""
+REWRITERS = (OFF, "symspell", "openai", "transformers", "none")
+FUSION_NAMES = ("dynamic", "original", "replace", "fixed")
