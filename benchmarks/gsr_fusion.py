@@ -26,12 +26,12 @@ from reex_jax.gsr.comparison import TextEmbeddings, compare_fusions
 from reex_jax.gsr.dictionary import Dictionary, load_dictionary
 from reex_jax.gsr.drifting import DriftingRewriter
 from reex_jax.gsr.features import features_of
-from reex_jax.gsr.refinement import Refinement, Rewriter
-from reex_jax.gsr.settings import FUSION_NAMES, FusionSettings
+from reex_jax.gsr.repair import Repair, Rewriter
 from reex_jax.gsr.symspell import SymSpellRewriter
 from reex_jax.retrieval.gallery import Gallery, embed_gallery
 from reex_jax.retrieval.metrics import retrieval_metrics
-from reex_jax.settings.choices import TEXT_TO_IMAGE
+from reex_jax.settings.choices import FUSION_NAMES, TEXT_TO_IMAGE
+from reex_jax.settings.repair import FusionSettings
 
 SEVERITY = 5
 CHARACTER = tuple(
@@ -53,7 +53,7 @@ class Stream:
 
     kind: str
     seed: int
-    refinements: list[Refinement]
+    repairs: list[Repair]
     found: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
     def recall(self, rule: str) -> float:
@@ -74,17 +74,17 @@ class Bench:
     def stream(self, rewriter: Rewriter, kind: str, seed: int) -> Stream:
         queries = [self.query(position, kind, seed) for position in self.positions]
         by_text = {item.text: item for item in rewriter.rewrite(list(dict.fromkeys(queries)))}
-        refinements = [by_text[query] for query in queries]
+        repairs = [by_text[query] for query in queries]
         found = compare_fusions(
             self.embed(queries),
-            self.embed([item.refined for item in refinements]),
-            features_of(refinements, self.dictionary.counts),
+            self.embed([item.repaired for item in repairs]),
+            features_of(repairs, self.dictionary.counts),
             self.gallery.embeddings,
             self.data.answers(TEXT_TO_IMAGE)[self.positions],
             float(np.exp(-self.clip.model.logit_scale[...])),
             FusionSettings(),
         )
-        return Stream(kind, seed, refinements, found)
+        return Stream(kind, seed, repairs, found)
 
     def query(self, position: int, kind: str, seed: int) -> str:
         caption, identity = self.data.captions[position], self.data.caption_ids[position]
@@ -144,12 +144,12 @@ def example_page(streams: list[Stream], seed: int, command: str) -> str:
     rows = []
     for number in range(20):
         stream = chosen[number % len(chosen)]
-        at = (number * 241 + 17) % len(stream.refinements)
-        item = stream.refinements[at]
+        at = (number * 241 + 17) % len(stream.repairs)
+        item = stream.repairs[at]
         before, after = (stream.found[rule][0][at, 0] + 1 for rule in ("original", "dynamic"))
         weight = stream.found["dynamic"][1][at]
-        cells = [text.replace("|", "\\|") for text in (item.text, item.refined)]
-        if item.refined == item.text:
+        cells = [text.replace("|", "\\|") for text in (item.text, item.repaired)]
+        if item.repaired == item.text:
             cells[1] = "(unchanged)"
         rows.append([stream.kind, *cells, f"{item.generation:.2f}", f"{weight:.2f}", before, after])
     names = ("kind", "query", "repaired", "confidence", "weight", "rank before", "rank after")

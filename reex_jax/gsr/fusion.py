@@ -1,7 +1,7 @@
 """Confidence-guided fusion of a query's embedding with that of its repair.
 
 The formulas are this project's own (docs/method.md). Each rule gives a weight w in [0, 1] for
-every query by itself; the fused query is the normalised (1 - w) original + w refined, with no
+every query by itself; the fused query is the normalised (1 - w) original + w repaired, with no
 gradient through w. Axes: B queries of a batch, N gallery items, d dimensions of an embedding.
 """
 
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from reex_jax.gsr.features import FusionFeatures
-from reex_jax.gsr.settings import FusionSettings
+from reex_jax.settings.repair import FusionSettings
 
 _TINY = 1e-12
 
@@ -21,7 +21,7 @@ _TINY = 1e-12
 WeightRule = Callable[
     [jax.Array, jax.Array, FusionFeatures, jax.Array, jax.Array, FusionSettings], jax.Array
 ]
-"""(original, refined, features, gallery, temperature, settings) -> weight [B] float32."""
+"""(original, repaired, features, gallery, temperature, settings) -> weight [B] float32."""
 
 Fusion = Callable[
     [jax.Array, jax.Array, FusionFeatures, jax.Array, jax.Array, FusionSettings],
@@ -46,7 +46,7 @@ def normalised_entropy(queries: jax.Array, gallery: jax.Array, temperature: jax.
 
 def keep_original(
     original: jax.Array,
-    refined: jax.Array,
+    repaired: jax.Array,
     features: FusionFeatures,
     gallery: jax.Array,
     temperature: jax.Array,
@@ -58,19 +58,19 @@ def keep_original(
 
 def take_repair(
     original: jax.Array,
-    refined: jax.Array,
+    repaired: jax.Array,
     features: FusionFeatures,
     gallery: jax.Array,
     temperature: jax.Array,
     settings: FusionSettings,
 ) -> tuple[jax.Array, jax.Array]:
     """The repair instead of the query, bit for bit."""
-    return refined, jnp.ones(refined.shape[0], jnp.float32)
+    return repaired, jnp.ones(repaired.shape[0], jnp.float32)
 
 
 def fixed_weight(
     original: jax.Array,
-    refined: jax.Array,
+    repaired: jax.Array,
     features: FusionFeatures,
     gallery: jax.Array,
     temperature: jax.Array,
@@ -82,7 +82,7 @@ def fixed_weight(
 
 def dynamic_weight(
     original: jax.Array,
-    refined: jax.Array,
+    repaired: jax.Array,
     features: FusionFeatures,
     gallery: jax.Array,
     temperature: jax.Array,
@@ -99,7 +99,7 @@ def dynamic_weight(
     excess = jnp.maximum(0, features.edit - s.edit_per_oov * features.oov)
     keeps = jnp.exp(-s.lost_rate * features.lost - s.edit_rate * excess)
     gain = normalised_entropy(original, gallery, temperature) - normalised_entropy(
-        refined, gallery, temperature
+        repaired, gallery, temperature
     )
     surer = jnp.minimum(2 * jax.nn.sigmoid(s.entropy_rate * gain), 1 / s.w_max)
     return s.w_max * damaged * keeps * surer * features.generation**s.generation_power
@@ -108,7 +108,7 @@ def dynamic_weight(
 def fuse_by(
     rule: WeightRule,
     original: jax.Array,
-    refined: jax.Array,
+    repaired: jax.Array,
     features: FusionFeatures,
     gallery: jax.Array,
     temperature: jax.Array,
@@ -119,7 +119,7 @@ def fuse_by(
     Args:
         rule: gives the weights.
         original: [B, d] float32 unit embeddings of the queries; gradients flow into it.
-        refined: [B, d] float32 unit embeddings of their repairs; gradients flow into it.
+        repaired: [B, d] float32 unit embeddings of their repairs; gradients flow into it.
         features: four arrays [B] float32.
         gallery: [N, d] float32 unit.
         temperature: the model's own, scalar.
@@ -129,9 +129,9 @@ def fuse_by(
         fused [B, d] float32 unit and the repair's weight [B] float32, a constant for gradients.
     """
     weight = jax.lax.stop_gradient(
-        rule(original, refined, features, gallery, temperature, settings)
+        rule(original, repaired, features, gallery, temperature, settings)
     )[:, None]
-    mixed = (1 - weight) * original + weight * refined
+    mixed = (1 - weight) * original + weight * repaired
     # The maximum guards the one case without direction: opposite vectors, half and half.
     square = jnp.sum(mixed * mixed, axis=-1, keepdims=True)
     return mixed * jax.lax.rsqrt(jnp.maximum(square, _TINY)), weight[:, 0]

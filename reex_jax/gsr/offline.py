@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from reex_jax.errors import UserError
 from reex_jax.gsr.cache import Cache, unique
-from reex_jax.gsr.refinement import REPAIRED, UNCHANGED, Refinement, Rewriter
+from reex_jax.gsr.repair import REPAIRED, UNCHANGED, Repair, Rewriter
 
 PART_ROWS = 2000
 _MOST_FAILURES = 20  # one after the other: then the server is down, and asking on is in vain
@@ -41,21 +41,21 @@ class PassSummary:
     reply_tokens: int = 0
     seconds: float = 0.0
 
-    def count(self, refinement: Refinement) -> None:
+    def count(self, repair: Repair) -> None:
         """Adds one answer."""
         self.asked += 1
-        self.reasons["failed" if refinement.failed else refinement.reason] += 1
-        self.prompt_tokens += refinement.prompt_tokens
-        self.reply_tokens += refinement.reply_tokens
-        if refinement.reason != REPAIRED:
+        self.reasons["failed" if repair.failed else repair.reason] += 1
+        self.prompt_tokens += repair.prompt_tokens
+        self.reply_tokens += repair.reply_tokens
+        if repair.reason != REPAIRED:
             return
-        if refinement.generation is None:
+        if repair.generation is None:
             self.without_confidence += 1
         else:
-            self.bins[min(int(_BINS * refinement.generation), _BINS - 1)] += 1
+            self.bins[min(int(_BINS * repair.generation), _BINS - 1)] += 1
 
-    def lines(self, prices: tuple[float, float] = (0.0, 0.0)) -> Iterator[str]:
-        """The summary to print; `prices` of a million prompt and reply tokens."""
+    def lines(self, prompt_price: float = 0.0, reply_price: float = 0.0) -> Iterator[str]:
+        """The summary to print; prices are those of a million tokens."""
         others = {
             reason: count
             for reason, count in self.reasons.items()
@@ -74,8 +74,8 @@ class PassSummary:
         if self.without_confidence:
             yield f"repairs without confidence: {self.without_confidence}"
         if self.prompt_tokens or self.reply_tokens:
-            cost = (self.prompt_tokens * prices[0] + self.reply_tokens * prices[1]) / 1e6
-            price = f", cost {cost:.4f}" if any(prices) else ""
+            cost = (self.prompt_tokens * prompt_price + self.reply_tokens * reply_price) / 1e6
+            price = f", cost {cost:.4f}" if prompt_price or reply_price else ""
             yield f"tokens: {self.prompt_tokens} read, {self.reply_tokens} written{price}"
 
 
@@ -122,18 +122,18 @@ def run_pass(
                 mine = [text for text in chunk if text not in known]
                 bar.update(len(chunk) - len(mine))
                 summary.cached += len(chunk) - len(mine)
-                for refinement in rewriter.rewrite(mine):
-                    summary.count(refinement)
+                for repair in rewriter.rewrite(mine):
+                    summary.count(repair)
                     bar.update()
-                    in_a_row = in_a_row + 1 if refinement.failed else 0
+                    in_a_row = in_a_row + 1 if repair.failed else 0
                     if in_a_row >= _MOST_FAILURES:
                         raise UserError(
                             f"{in_a_row} queries in a row failed, the last with "
-                            f"'{refinement.reason}'; the answers until then are in {folder}. See "
+                            f"'{repair.reason}'; the answers until then are in {folder}. See "
                             "to the server and start again"
                         )
-                    if not refinement.failed:
-                        writer.add(refinement)
+                    if not repair.failed:
+                        writer.add(repair)
                 writer.finish_part()
     summary.seconds = time.perf_counter() - began
     return summary

@@ -16,7 +16,7 @@ from reex_jax.errors import UserError
 from reex_jax.gsr import offline
 from reex_jax.gsr.cache import Cache
 from reex_jax.gsr.offline import run_pass
-from reex_jax.gsr.refinement import Refinement, accepted, no_repair
+from reex_jax.gsr.repair import Repair, accepted, no_repair
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = "experiments/scenes_c.py"
@@ -30,7 +30,7 @@ class Fake:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
         for text in texts:
             self.asked.append(text)
             yield {
@@ -46,7 +46,7 @@ def test_counts_and_summary(tmp_path):
     texts = ["r1", "r2", "u1", "n1", "x1", "f1", "r1"]
     summary = run_pass(Fake(), tmp_path, texts, progress=False)
     assert summary.reasons == {"repaired": 3, "unchanged": 1, "refusal": 1, "failed": 1}
-    first, histogram, without, tokens = summary.lines((1000, 5000))
+    first, histogram, without, tokens = summary.lines(1000, 5000)
     assert first.startswith(
         "0 in the cache before; asked 6: 3 repaired, 1 unchanged, 1 replies not used (refusal 1), "
         "1 failed; "
