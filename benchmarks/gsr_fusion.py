@@ -1,7 +1,7 @@
 """Recall of repaired queries on scenes under each fusion rule, unadapted model.
 
-    python benchmarks/gsr_fusion.py                                  # the tables of docs/results.md
-    python benchmarks/gsr_fusion.py --examples docs/gsr_examples.md  # and the page of examples
+    python -m benchmarks.gsr_fusion                                  # the tables of docs/results.md
+    python -m benchmarks.gsr_fusion --examples docs/gsr_examples.md  # and the page of examples
 
 Prints recall@1 of captions searching images: clean, character noise, word noise, for symspell and
 for a rewriter that drifts. About five minutes on two cores; `--every 5` takes a fifth of the
@@ -48,7 +48,7 @@ COLUMNS = ("original", "replace", "fixed", "dynamic")
 
 
 @dataclass(frozen=True)
-class Stream:
+class RepairedStream:
     """The queries of one kind and seed with their repairs, and how each rule did."""
 
     kind: str
@@ -71,7 +71,7 @@ class Bench:
     embed: TextEmbeddings
     dictionary: Dictionary
 
-    def stream(self, rewriter: Rewriter, kind: str, seed: int) -> Stream:
+    def stream(self, rewriter: Rewriter, kind: str, seed: int) -> RepairedStream:
         queries = [self.query(position, kind, seed) for position in self.positions]
         by_text = {item.text: item for item in rewriter.rewrite(list(dict.fromkeys(queries)))}
         repairs = [by_text[query] for query in queries]
@@ -84,7 +84,7 @@ class Bench:
             float(np.exp(-self.clip.model.logit_scale[...])),
             FusionSettings(),
         )
-        return Stream(kind, seed, repairs, found)
+        return RepairedStream(kind, seed, repairs, found)
 
     def query(self, position: int, kind: str, seed: int) -> str:
         caption, identity = self.data.captions[position], self.data.caption_ids[position]
@@ -105,14 +105,14 @@ def prepare(data_seed: int, every: int) -> Bench:
     )
 
 
-def measure(bench: Bench, rewriter: Rewriter, seeds: tuple[int, ...]) -> Iterator[Stream]:
+def measure(bench: Bench, rewriter: Rewriter, seeds: tuple[int, ...]) -> Iterator[RepairedStream]:
     for group, kinds in GROUPS.items():
         for kind in kinds:
             for seed in seeds[:1] if group == "clean" else seeds:
                 yield bench.stream(rewriter, kind, seed)
 
 
-def group_table(streams: list[Stream], seeds: tuple[int, ...]) -> str:
+def group_table(streams: list[RepairedStream], seeds: tuple[int, ...]) -> str:
     """Mean over kinds, then mean and standard deviation over seeds."""
     rows = []
     for group, kinds in GROUPS.items():
@@ -128,7 +128,7 @@ def group_table(streams: list[Stream], seeds: tuple[int, ...]) -> str:
     return tabulate(rows, ("queries", *COLUMNS), tablefmt="github", disable_numparse=True)
 
 
-def kind_table(streams: list[Stream]) -> str:
+def kind_table(streams: list[RepairedStream]) -> str:
     """Mean over seeds for each kind."""
     rows = []
     for kind in dict.fromkeys(s.kind for s in streams):
@@ -138,7 +138,7 @@ def kind_table(streams: list[Stream]) -> str:
     return tabulate(rows, ("queries", *COLUMNS), tablefmt="github", disable_numparse=True)
 
 
-def example_page(streams: list[Stream], seed: int, command: str) -> str:
+def example_page(streams: list[RepairedStream], seed: int, command: str) -> str:
     """Twenty queries at fixed places of the streams, not chosen by how they turned out."""
     chosen = [s for s in streams if s.seed == seed]
     rows = []
@@ -195,7 +195,7 @@ def main() -> None:
     drifting = list(measure(bench, DriftingRewriter(symspell, words), seeds))
     print(f"a rewriter that drifts in a third of its replies:\n\n{group_table(drifting, seeds)}")
     if arguments.examples:
-        command = f"python benchmarks/gsr_fusion.py --examples {arguments.examples}"
+        command = f"python -m benchmarks.gsr_fusion --examples {arguments.examples}"
         arguments.examples.write_text(example_page(streams, seeds[0], command), "utf-8")
 
 

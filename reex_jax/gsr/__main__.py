@@ -20,8 +20,9 @@ _CONFIG = config_flags.DEFINE_config_file("config", help_string="a file of exper
 
 def main() -> None:
     """Fills the cache of --config and prints what happened."""
-    experiment = Experiment.from_dict(_CONFIG.value.to_dict())
-    repair_queries(experiment, _RUNNER.value, _BEAM.value)
+    values = _CONFIG.value.to_dict()
+    del values["settings"]  # of methods, which a repair never needs
+    repair_queries(Experiment.from_dict(values), _RUNNER.value, _BEAM.value)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,7 @@ SCHEMA = pa.schema(
     [
         pa.field("text", pa.string(), nullable=False),
         pa.field("identity", pa.string(), nullable=False),
-        pa.field(
-            "refined", pa.string(), nullable=False
-        ),  # the repair; caches that exist call it so
+        pa.field("refined", pa.string(), nullable=False),  # the repair; caches keep that name
         pa.field("generation_confidence", pa.float64()),
         pa.field("edit_confidence", pa.float64(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),

@@ -59,8 +59,8 @@ def prepared_batches(
         prepare: an item -> its array, or several; called in several threads at once.
         batch_size: of all processes together.
         workers: threads; 0 prepares each item when it is asked for.
-        stack: what `prepare` made of a part -> `PreparedBatch.inputs`. Several processes must agree on its
-            shape.
+        stack: what `prepare` made of a part -> `PreparedBatch.inputs`. Several processes must agree
+            on its shape.
         name: an item -> its id, for messages.
         start: how many batches an earlier run has done; they are skipped without being prepared.
         process_index: which process this is.

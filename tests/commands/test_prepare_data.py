@@ -30,5 +30,5 @@ def test_the_name_may_be_chosen(tmp_path):
 
 
 def test_a_set_of_which_nobody_said_where_it_lies(tmp_path):
-    with pytest.raises(UserError, match="data.name is 'folder', so data.root must name the folder"):
+    with pytest.raises(UserError, match=r"data\.name is 'folder', so data\.root must"):
         prepare_data(Data(name="folder"), tmp_path)
