@@ -7,6 +7,7 @@ from reex_jax.datasets.load import load_data
 from reex_jax.errors import UserError
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.offline import PassSummary, run_pass
+from reex_jax.gsr.repair import FAILED
 from reex_jax.gsr.rewriters import make_rewriter
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.texts import text_queries
@@ -43,9 +44,9 @@ def repair_queries(
     else:
         summary = run_pass(rewriter, Path(settings.cache), texts, progress=experiment.progress)
     print("\n".join(summary.lines(*settings.price_per_million)))
-    if summary.reasons["failed"]:
+    if summary.reasons[FAILED]:
         raise UserError(
-            f"{summary.reasons['failed']} queries failed and have no row in the cache; start the "
+            f"{summary.reasons[FAILED]} queries failed and have no row in the cache; start the "
             "same command again to ask for them once more"
         )
     return summary

@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from reex_jax.gsr.cache import Cache, cache_row, unique, write_part
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.offline import PassSummary
+from reex_jax.gsr.repair import FAILED
 from reex_jax.gsr.rewriters import make_rewriter
 from reex_jax.settings.repair import RepairSettings
 
@@ -42,7 +43,7 @@ class RepairBatch(beam.DoFn):
         """Yields how many answers were stored."""
         rows = []
         for repair in self._rewriter.rewrite(batch):
-            reason = "failed" if repair.failed else repair.reason
+            reason = FAILED if repair.failed else repair.reason
             Metrics.counter(_NAMESPACE, reason).inc()
             Metrics.counter(_NAMESPACE, "prompt_tokens").inc(repair.prompt_tokens)
             Metrics.counter(_NAMESPACE, "reply_tokens").inc(repair.reply_tokens)
@@ -73,8 +74,7 @@ def run_beam_pass(
     cache, wanted = Cache(Path(settings.cache)), unique(texts)
     rewriter = make_rewriter(settings, load_dictionary(settings.captions))
     with cache.writer(rewriter.identity):  # makes the folder, takes over what killed passes left
-        known = cache.texts(rewriter.identity)
-    pending = [text for text in wanted if text not in known]
+        pending = cache.missing(rewriter.identity, wanted)
     summary = PassSummary(cached=len(wanted) - len(pending))
     if pending:
         _count(summary, _run(settings, pending, runner, options))

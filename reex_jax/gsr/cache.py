@@ -93,6 +93,11 @@ class Cache:
             found |= self._seen[key]
         return found
 
+    def missing(self, identity: str, texts: Iterable[str]) -> list[str]:
+        """The texts that a rewriter has not answered, in their order; raises as `texts`."""
+        known = self.texts(identity)
+        return [text for text in texts if text not in known]
+
     def read(self, identity: str, texts: Collection[str]) -> dict[str, Repair]:
         """What a rewriter answered to these texts, as far as it is known.
 
