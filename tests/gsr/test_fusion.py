@@ -28,11 +28,12 @@ def example(seed: int = 0) -> tuple:
         edit=np.float32([0.3, 0.1, 0.1, 0.4, 0.1, 0]),
         generation=np.float32([1, 0.5, 0.9, 1, 0.7, 0]),
     )
-    return unit(rng, B), unit(rng, B), features, unit(rng, N), TEMPERATURE
+    rows = unit(rng, B), unit(rng, B), features, unit(rng, N), np.float32(TEMPERATURE)
+    return jax.tree.map(jnp.asarray, rows)
 
 
 def naive_entropy(query: np.ndarray, gallery: np.ndarray) -> float:
-    p = np.exp(gallery.astype(np.float64) @ query / TEMPERATURE)
+    p = np.exp(np.float64(gallery) @ np.float64(query) / TEMPERATURE)
     p /= p.sum()
     return float(-(p * np.log(p)).sum() / np.log(len(gallery)))
 
@@ -59,7 +60,7 @@ def test_against_a_loop(name, settings):
     assert fused.dtype == weight.dtype == jnp.float32
     for row in range(B):
         w = naive_weight(name, row, original, repaired, features, gallery, settings)
-        mixed = (1 - w) * original[row].astype(np.float64) + w * repaired[row]
+        mixed = (1 - w) * np.float64(original[row]) + w * np.float64(repaired[row])
         np.testing.assert_allclose(weight[row], w, rtol=2e-5, atol=1e-7)
         np.testing.assert_allclose(fused[row], mixed / np.linalg.norm(mixed), atol=2e-6)
 
@@ -82,7 +83,7 @@ def test_more_loss_less_weight():
         FUSIONS["dynamic"](
             original,
             repaired,
-            features._replace(lost=np.full(B, lost, np.float32)),
+            features._replace(lost=jnp.full(B, lost, jnp.float32)),
             gallery,
             temperature,
             SETTINGS,
@@ -96,8 +97,7 @@ def test_rows_do_not_depend_on_each_other():
     original, repaired, features, gallery, temperature = example()
     whole = FUSIONS["dynamic"](original, repaired, features, gallery, temperature, SETTINGS)
     # Padding rows, even broken ones, change no other row.
-    broken = original.copy()
-    broken[3:] = np.nan
+    broken = original.at[3:].set(jnp.nan)
     part = FUSIONS["dynamic"](broken, repaired, features, gallery, temperature, SETTINGS)
     np.testing.assert_array_equal(whole[0][:3], part[0][:3])
     np.testing.assert_array_equal(whole[1][:3], part[1][:3])
@@ -132,17 +132,17 @@ def test_opposite_embeddings_have_finite_values_and_gradients():
     original, _, features, gallery, temperature = example()
 
     def loss(a):
-        return jnp.sum(FUSIONS["fixed"](a, -original, features, gallery, 0.1, SETTINGS)[0])
+        return jnp.sum(FUSIONS["fixed"](a, -original, features, gallery, temperature, SETTINGS)[0])
 
     assert np.all(np.isfinite(jax.grad(loss)(original)))
-    zero = np.zeros_like(original)
+    zero = jnp.zeros_like(original)
     fused, _ = FUSIONS["dynamic"](zero, zero, features, gallery, temperature, SETTINGS)
     assert np.all(fused == 0)
 
 
 def test_entropy_lies_between_one_item_and_all_alike():
-    gallery = np.eye(D, dtype=np.float32)
-    sure = normalised_entropy(gallery[:1], gallery, 1e-3)
-    alike = normalised_entropy(np.full((1, D), D**-0.5, np.float32), gallery, 1.0)
+    gallery, one = jnp.eye(D), jnp.float32(1)
+    sure = normalised_entropy(gallery[:1], gallery, jnp.float32(1e-3))
+    alike = normalised_entropy(jnp.full((1, D), D**-0.5), gallery, one)
     np.testing.assert_allclose([sure[0], alike[0]], [0, 1], atol=1e-6)
-    assert normalised_entropy(gallery[:1], gallery[:1], 1.0)[0] == 0  # a gallery of one item
+    assert normalised_entropy(gallery[:1], gallery[:1], one)[0] == 0  # a gallery of one item
