@@ -1,1 +1,1 @@
-"""What `python -m reex_jax COMMAND` does: each command a plain function, apart from its flags."""
+"""What users start: each command reads its settings here, and nothing below knows flags."""

@@ -59,10 +59,10 @@ class Repairs:
 def ensure_repairs(
     settings: RepairSettings,
     texts: Iterable[str],
+    arguments: Sequence[str] = (),
     *,
     at_once: bool = False,
     progress: bool = True,
-    arguments: Sequence[str] = (),
 ) -> Repairs:
     """The repairs of all of an experiment's text queries.
 
@@ -72,10 +72,10 @@ def ensure_repairs(
     Args:
         settings: with a rewriter.
         texts: every text query, repeated or not.
+        arguments: the options of this command line, for the command that an error names.
         at_once: whether `symspell` may make what is missing; for a data set of some thousand
             captions that takes seconds.
         progress: whether that shows a bar.
-        arguments: the options of this command line, for the command that an error names.
 
     Raises:
         UserError: queries without a row in the cache; the message holds the command that makes

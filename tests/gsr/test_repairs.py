@@ -41,7 +41,7 @@ def test_a_cache_is_made_at_once_where_that_is_wanted(cache, capsys):
 def test_a_missing_cache_names_its_command(cache):
     arguments = ["--config=experiments/scenes_c.py", "--config.gsr.rewriter=symspell"]
     with pytest.raises(UserError) as error:
-        ensure_repairs(RepairSettings(rewriter="symspell", cache=cache), TEXTS, arguments=arguments)
+        ensure_repairs(RepairSettings(rewriter="symspell", cache=cache), TEXTS, arguments)
     assert str(error.value).startswith("2 of 2 text queries have no row in the repair cache")
     assert str(error.value).endswith(
         f"make them with: python -m reex_jax.gsr {' '.join(arguments)}"
