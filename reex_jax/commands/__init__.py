@@ -1,0 +1,1 @@
+"""What users start: each command reads its settings here, and nothing below knows flags."""
