@@ -1,7 +1,7 @@
 """Milliseconds that each image corruption takes for a 224-pixel image on one core.
 
-    python benchmarks/corruptions_speed.py              # about 20 s
-    python benchmarks/corruptions_speed.py --side 640
+    python -m benchmarks.corruptions_speed              # about 20 s
+    python -m benchmarks.corruptions_speed --side 640
 
 Processor time, so that other work on the machine counts little; the median over images. Prints a
 Markdown table, and fails if a kind takes more than 25 ms at its slowest severity (224 pixels or

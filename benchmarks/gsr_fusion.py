@@ -1,7 +1,7 @@
 """Recall of repaired queries on scenes under each fusion rule, unadapted model.
 
-    python benchmarks/gsr_fusion.py                                  # the tables of docs/results.md
-    python benchmarks/gsr_fusion.py --examples docs/gsr_examples.md  # and the page of examples
+    python -m benchmarks.gsr_fusion                                  # the tables of docs/results.md
+    python -m benchmarks.gsr_fusion --examples docs/gsr_examples.md  # and the page of examples
 
 Prints recall@1 of captions searching images: clean, character noise, word noise, for symspell and
 for a rewriter that drifts. About five minutes on two cores; `--every 5` takes a fifth of the
@@ -26,12 +26,12 @@ from reex_jax.gsr.comparison import TextEmbeddings, compare_fusions
 from reex_jax.gsr.dictionary import Dictionary, load_dictionary
 from reex_jax.gsr.drifting import DriftingRewriter
 from reex_jax.gsr.features import features_of
-from reex_jax.gsr.refinement import Refinement, Rewriter
-from reex_jax.gsr.settings import FUSION_NAMES, FusionSettings
+from reex_jax.gsr.repair import Repair, Rewriter
 from reex_jax.gsr.symspell import SymSpellRewriter
 from reex_jax.retrieval.gallery import Gallery, embed_gallery
 from reex_jax.retrieval.metrics import retrieval_metrics
-from reex_jax.settings.choices import TEXT_TO_IMAGE
+from reex_jax.settings.choices import FUSION_NAMES, TEXT_TO_IMAGE
+from reex_jax.settings.repair import FusionSettings
 
 SEVERITY = 5
 CHARACTER = tuple(
@@ -48,12 +48,12 @@ COLUMNS = ("original", "replace", "fixed", "dynamic")
 
 
 @dataclass(frozen=True)
-class Stream:
+class RepairedStream:
     """The queries of one kind and seed with their repairs, and how each rule did."""
 
     kind: str
     seed: int
-    refinements: list[Refinement]
+    repairs: list[Repair]
     found: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
     def recall(self, rule: str) -> float:
@@ -71,20 +71,20 @@ class Bench:
     embed: TextEmbeddings
     dictionary: Dictionary
 
-    def stream(self, rewriter: Rewriter, kind: str, seed: int) -> Stream:
+    def stream(self, rewriter: Rewriter, kind: str, seed: int) -> RepairedStream:
         queries = [self.query(position, kind, seed) for position in self.positions]
         by_text = {item.text: item for item in rewriter.rewrite(list(dict.fromkeys(queries)))}
-        refinements = [by_text[query] for query in queries]
+        repairs = [by_text[query] for query in queries]
         found = compare_fusions(
             self.embed(queries),
-            self.embed([item.refined for item in refinements]),
-            features_of(refinements, self.dictionary.counts),
+            self.embed([item.repaired for item in repairs]),
+            features_of(repairs, self.dictionary.counts),
             self.gallery.embeddings,
             self.data.answers(TEXT_TO_IMAGE)[self.positions],
             float(np.exp(-self.clip.model.logit_scale[...])),
             FusionSettings(),
         )
-        return Stream(kind, seed, refinements, found)
+        return RepairedStream(kind, seed, repairs, found)
 
     def query(self, position: int, kind: str, seed: int) -> str:
         caption, identity = self.data.captions[position], self.data.caption_ids[position]
@@ -105,14 +105,14 @@ def prepare(data_seed: int, every: int) -> Bench:
     )
 
 
-def measure(bench: Bench, rewriter: Rewriter, seeds: tuple[int, ...]) -> Iterator[Stream]:
+def measure(bench: Bench, rewriter: Rewriter, seeds: tuple[int, ...]) -> Iterator[RepairedStream]:
     for group, kinds in GROUPS.items():
         for kind in kinds:
             for seed in seeds[:1] if group == "clean" else seeds:
                 yield bench.stream(rewriter, kind, seed)
 
 
-def group_table(streams: list[Stream], seeds: tuple[int, ...]) -> str:
+def group_table(streams: list[RepairedStream], seeds: tuple[int, ...]) -> str:
     """Mean over kinds, then mean and standard deviation over seeds."""
     rows = []
     for group, kinds in GROUPS.items():
@@ -128,7 +128,7 @@ def group_table(streams: list[Stream], seeds: tuple[int, ...]) -> str:
     return tabulate(rows, ("queries", *COLUMNS), tablefmt="github", disable_numparse=True)
 
 
-def kind_table(streams: list[Stream]) -> str:
+def kind_table(streams: list[RepairedStream]) -> str:
     """Mean over seeds for each kind."""
     rows = []
     for kind in dict.fromkeys(s.kind for s in streams):
@@ -138,18 +138,18 @@ def kind_table(streams: list[Stream]) -> str:
     return tabulate(rows, ("queries", *COLUMNS), tablefmt="github", disable_numparse=True)
 
 
-def example_page(streams: list[Stream], seed: int, command: str) -> str:
+def example_page(streams: list[RepairedStream], seed: int, command: str) -> str:
     """Twenty queries at fixed places of the streams, not chosen by how they turned out."""
     chosen = [s for s in streams if s.seed == seed]
     rows = []
     for number in range(20):
         stream = chosen[number % len(chosen)]
-        at = (number * 241 + 17) % len(stream.refinements)
-        item = stream.refinements[at]
+        at = (number * 241 + 17) % len(stream.repairs)
+        item = stream.repairs[at]
         before, after = (stream.found[rule][0][at, 0] + 1 for rule in ("original", "dynamic"))
         weight = stream.found["dynamic"][1][at]
-        cells = [text.replace("|", "\\|") for text in (item.text, item.refined)]
-        if item.refined == item.text:
+        cells = [text.replace("|", "\\|") for text in (item.text, item.repaired)]
+        if item.repaired == item.text:
             cells[1] = "(unchanged)"
         rows.append([stream.kind, *cells, f"{item.generation:.2f}", f"{weight:.2f}", before, after])
     names = ("kind", "query", "repaired", "confidence", "weight", "rank before", "rank after")
@@ -195,7 +195,7 @@ def main() -> None:
     drifting = list(measure(bench, DriftingRewriter(symspell, words), seeds))
     print(f"a rewriter that drifts in a third of its replies:\n\n{group_table(drifting, seeds)}")
     if arguments.examples:
-        command = f"python benchmarks/gsr_fusion.py --examples {arguments.examples}"
+        command = f"python -m benchmarks.gsr_fusion --examples {arguments.examples}"
         arguments.examples.write_text(example_page(streams, seeds[0], command), "utf-8")
 
 

@@ -1,7 +1,7 @@
 """Peak host memory while a checkpoint is loaded, against the size of its weights.
 
-    python benchmarks/load_memory.py            # a random ViT-B/16 (598 MB) in a temporary folder
-    python benchmarks/load_memory.py FOLDER     # a checkpoint of your own
+    python -m benchmarks.load_memory            # a random ViT-B/16 (598 MB) in a temporary folder
+    python -m benchmarks.load_memory FOLDER     # a checkpoint of your own
 
 A fresh process imports everything, notes its resident memory, loads the model, and reports the
 peak minus that baseline. Expect a factor of 1.4 to 1.6 and some seconds; 2.2 is the limit that we

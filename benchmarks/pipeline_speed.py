@@ -1,6 +1,6 @@
 """Images a second through the query pipeline, against decoding and corrupting them alone.
 
-    python benchmarks/pipeline_speed.py [--workers 2 3] [--images 64] [--repeats 60]
+    python -m benchmarks.pipeline_speed [--workers 2 3] [--images 64] [--repeats 60]
 
 For each cheap corruption at severity 5: JPEG files of 224 pixels, decoded and corrupted in a plain
 loop (the baseline), and the same with preprocessing for a ViT-B/16, in batches of 32 through
@@ -24,6 +24,8 @@ from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.models.clip.preprocess import Preprocessing, preprocess_image
 from reex_jax.queries.own import corrupted_array
 from reex_jax.queries.pipeline import prepared_batches
+from reex_jax.queries.streams import Stream
+from reex_jax.settings.choices import IMAGE_TO_TEXT
 
 KINDS = ("gaussian_noise", "brightness", "contrast", "pixelate", "jpeg_compression")
 SIZE, SEVERITY, BATCH_SIZE, PAUSE = 224, 5, 32, 0.25
@@ -65,9 +67,10 @@ def measure(
     """Most images a second: alone, and through the pipeline by number of workers."""
     positions = range(len(data.image_ids))
     settings = Preprocessing(SIZE)
+    stream = Stream(IMAGE_TO_TEXT, kind, SEVERITY, 0)
 
     def corrupt(position: int) -> np.ndarray:
-        return corrupted_array(data, kind, SEVERITY, 0, position)
+        return corrupted_array(data, stream, position)
 
     def prepare(position: int) -> np.ndarray:
         return preprocess_image(Image.fromarray(corrupt(position)), settings)

@@ -1,6 +1,6 @@
 """Images and captions per second that one core generates.
 
-    python benchmarks/scenes_speed.py
+    python -m benchmarks.scenes_speed
 
 Processor time, so that other work on the machine counts little. Expect over 2,000 images/s.
 """

@@ -1,6 +1,6 @@
 """Milliseconds per caption and kind, on one core.
 
-    python benchmarks/text_corruptions_speed.py
+    python -m benchmarks.text_corruptions_speed
 
 Processor time over 5,000 captions of scenes at the highest severity, the median of five passes.
 Reading WordNet or the word list, once a process, is shown apart. Expect 0.02 to 0.1 ms.

@@ -22,7 +22,8 @@ from array_record.python import array_record_module as array_record
 from reex_jax.datasets.image_files import ImageFiles
 from reex_jax.datasets.retrieval_set import RetrievalSet
 
-Key = Mapping[str, str | int]
+ImageKey = Mapping[str, str | int]
+"""All that the images of one file depend on."""
 Make = Callable[[int], np.ndarray]
 """A position -> its corrupted image, uint8 [h, w, 3]."""
 
@@ -34,7 +35,7 @@ _SIZE = struct.Struct("<II")
 _log = logging.getLogger(__name__)
 
 
-def fingerprint(data: RetrievalSet) -> str:
+def data_digest(data: RetrievalSet) -> str:
     """What tells one data set's images from another's: names, ids, files with size and time."""
     digest = hashlib.sha256()
     for part in (data.name, data.source, *data.image_ids):
@@ -74,7 +75,7 @@ class CachedImages:
 
 
 def open_cache(
-    folder: str | Path, key: Key, count: int, make: Make, *, workers: int
+    folder: str | Path, key: ImageKey, count: int, make: Make, *, workers: int
 ) -> CachedImages | None:
     """Opens the file of a key; if it is missing, wrong or torn, makes all images and writes it.
 

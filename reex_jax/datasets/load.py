@@ -1,37 +1,39 @@
-"""The data set that a configuration names."""
-
-from ml_collections import ConfigDict
+"""The data set that settings name."""
 
 from reex_jax.datasets.folder import load_folder
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.datasets.scenes import load_scenes
-from reex_jax.datasets.settings import FOLDER, KARPATHY, TFDS
+from reex_jax.settings.data import FOLDER, KARPATHY, TFDS, Data
 
 
-def load_data(data: ConfigDict) -> RetrievalSet:
-    """Loads `config.data`, already checked.
+def load_data(settings: Data) -> RetrievalSet:
+    """Loads a data set.
 
     Raises:
-        UserError: the data is missing or faulty.
+        UserError: settings do not say where it lies, or it is missing or faulty.
     """
-    if data.name == FOLDER:
+    settings.check_complete()
+    if settings.name == FOLDER:
         return load_folder(
-            data.root, data.captions_file or None, data.on_error, max_images=data.max_images
+            settings.root,
+            settings.captions_file or None,
+            settings.on_error,
+            max_images=settings.max_images,
         ).data
-    if data.name == KARPATHY:
+    if settings.name == KARPATHY:
         return load_karpathy(
-            data.root,
-            preset=data.preset,
-            split=data.split,
-            captions_file=data.captions_file,
-            images=data.images,
-            max_images=data.max_images,
-            on_error=data.on_error,
+            settings.root,
+            preset=settings.preset,
+            split=settings.split,
+            captions_file=settings.captions_file,
+            images=settings.images,
+            max_images=settings.max_images,
+            on_error=settings.on_error,
         )
-    if data.name == TFDS:
+    if settings.name == TFDS:
         # Imported here, because TensorFlow Datasets takes half a second, and few need it.
         from reex_jax.datasets.tfds_reader import load_tfds
 
-        return load_tfds(data.root, split=data.split, max_images=data.max_images)
-    return load_scenes(data.num_images, split=data.split, seed=data.seed)
+        return load_tfds(settings.root, split=settings.split, max_images=settings.max_images)
+    return load_scenes(settings.num_images, split=settings.split, seed=settings.seed)

@@ -15,7 +15,7 @@ from reex_jax.errors import UserError
 from reex_jax.models.clip.images import decode_image
 from reex_jax.settings.presets import CAPTIONS_PER_IMAGE, COCO, PRESETS
 
-_PREPARE = "python -m reex_jax.datasets.prepare"
+_PREPARE = "python -m reex_jax prepare-data"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class EncodedImages:
 def load_tfds(root: str | Path, *, split: str = "test", max_images: int = 0) -> RetrievalSet:
     """Reads a set that TensorFlow Datasets prepared.
 
-    Sets of our own builder (see `prepare`) and others in array_record format are read without
+    Sets of our own builder (see `tfds_builder`) and others in array_record format are read without
     TensorFlow, image by image. `coco_captions` in TFDS's usual format needs TensorFlow, and its
     encoded images are held in memory (about 0.16 MB each); their order is that of the file names.
 

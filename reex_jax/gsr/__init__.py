@@ -1,1 +1,1 @@
-"""Generative semantic refinement: damaged text queries repaired offline, fused online."""
+"""GSR: Generative Semantic Refinement; damaged text queries repaired offline, fused online."""

@@ -15,51 +15,51 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
-from ml_collections import ConfigDict
 
 from reex_jax.gsr.cache import Cache, cache_row, unique, write_part
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.offline import PassSummary
+from reex_jax.gsr.repair import FAILED
 from reex_jax.gsr.rewriters import make_rewriter
+from reex_jax.settings.repair import RepairSettings
 
 _NAMESPACE = "reex_jax.gsr"
 _SMALLEST, _LARGEST = 50, 1000  # queries in a batch, and so rows in a file
 
 
-class RefineBatch(beam.DoFn):
+class RepairBatch(beam.DoFn):
     """A batch of texts through the rewriter and into the cache; counts the outcomes."""
 
-    def __init__(self, gsr: dict[str, Any]) -> None:
-        """Takes plain values, which travel to the workers; they load the rest by themselves."""
-        self._gsr = gsr
+    def __init__(self, settings: RepairSettings) -> None:
+        """The settings travel to the workers; they load the rest by themselves."""
+        self._settings = settings
 
     def setup(self) -> None:
         """Loads the rewriter, once for each worker."""
-        gsr = ConfigDict(self._gsr)
-        self._rewriter = make_rewriter(gsr, load_dictionary(gsr.captions))
-        self._folder = Path(gsr.cache)
+        self._rewriter = make_rewriter(self._settings, load_dictionary(self._settings.captions))
+        self._folder = Path(self._settings.cache)
 
     def process(self, batch: Sequence[str]) -> Iterator[int]:
         """Yields how many answers were stored."""
         rows = []
-        for refinement in self._rewriter.rewrite(batch):
-            reason = "failed" if refinement.failed else refinement.reason
+        for repair in self._rewriter.rewrite(batch):
+            reason = FAILED if repair.failed else repair.reason
             Metrics.counter(_NAMESPACE, reason).inc()
-            Metrics.counter(_NAMESPACE, "prompt_tokens").inc(refinement.prompt_tokens)
-            Metrics.counter(_NAMESPACE, "reply_tokens").inc(refinement.reply_tokens)
-            if not refinement.failed:
-                rows.append(cache_row(refinement, self._rewriter.identity))
+            Metrics.counter(_NAMESPACE, "prompt_tokens").inc(repair.prompt_tokens)
+            Metrics.counter(_NAMESPACE, "reply_tokens").inc(repair.reply_tokens)
+            if not repair.failed:
+                rows.append(cache_row(repair, self._rewriter.identity))
         write_part(self._folder, rows)
         yield len(rows)
 
 
 def run_beam_pass(
-    gsr: ConfigDict, texts: Iterable[str], runner: str, options: Sequence[str]
+    settings: RepairSettings, texts: Iterable[str], runner: str, options: Sequence[str]
 ) -> PassSummary:
     """Asks for every text that the cache lacks, on Beam's workers.
 
     Args:
-        gsr: `config.gsr`, checked.
+        settings: with a rewriter.
         texts: queries, repeated or not.
         runner: Beam's name of it, for example "DirectRunner".
         options: Beam's further options, for example "--direct_num_workers=4".
@@ -71,21 +71,22 @@ def run_beam_pass(
         UserError: the cache cannot be read or written.
     """
     began = time.perf_counter()
-    cache, wanted = Cache(Path(gsr.cache)), unique(texts)
-    rewriter = make_rewriter(gsr, load_dictionary(gsr.captions))
+    cache, wanted = Cache(Path(settings.cache)), unique(texts)
+    rewriter = make_rewriter(settings, load_dictionary(settings.captions))
     with cache.writer(rewriter.identity):  # makes the folder, takes over what killed passes left
-        known = cache.texts(rewriter.identity)
-    pending = [text for text in wanted if text not in known]
+        pending = cache.missing(rewriter.identity, wanted)
     summary = PassSummary(cached=len(wanted) - len(pending))
     if pending:
-        _count(summary, _run(gsr, pending, runner, options))
+        _count(summary, _run(settings, pending, runner, options))
     summary.seconds = time.perf_counter() - began
     return summary
 
 
-def _run(gsr: ConfigDict, pending: Sequence[str], runner: str, options: Sequence[str]) -> Any:
+def _run(
+    settings: RepairSettings, pending: Sequence[str], runner: str, options: Sequence[str]
+) -> Any:
     # A file, since a pipeline that holds its own input is too large for remote runners.
-    todo = Path(gsr.cache) / f".{uuid.uuid4().hex}.todo"
+    todo = Path(settings.cache) / f".{uuid.uuid4().hex}.todo"
     todo.write_text("".join(json.dumps(text) + "\n" for text in pending), "utf-8")
     pipeline = beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options]))
     _ = (
@@ -94,7 +95,7 @@ def _run(gsr: ConfigDict, pending: Sequence[str], runner: str, options: Sequence
         | "parse" >> beam.Map(json.loads)
         | "spread" >> beam.Reshuffle()
         | "batch" >> beam.BatchElements(min_batch_size=_SMALLEST, max_batch_size=_LARGEST)
-        | "refine" >> beam.ParDo(RefineBatch(gsr.to_dict()))
+        | "repair" >> beam.ParDo(RepairBatch(settings))
     )
     try:
         result = pipeline.run()

@@ -1,4 +1,4 @@
-"""The refinement cache: a folder of Parquet files, one row for each (text, rewriter identity).
+"""The repair cache: a folder of Parquet files, one row for each (text, rewriter identity).
 
 Files are only ever added, under names that no other machine uses, so that caches are merged by
 copying files, and readers (pandas, DuckDB, this code) never see half of one. A pair may stand in
@@ -20,14 +20,14 @@ import pyarrow.parquet as pq
 from rapidfuzz.distance import OSA
 
 from reex_jax.errors import UserError
-from reex_jax.gsr.journal import Journal, Row, orphaned_rows
-from reex_jax.gsr.refinement import Refinement
+from reex_jax.gsr.journal import CacheRow, Journal, orphaned_rows
+from reex_jax.gsr.repair import Repair
 
 SCHEMA = pa.schema(
     [
         pa.field("text", pa.string(), nullable=False),
         pa.field("identity", pa.string(), nullable=False),
-        pa.field("refined", pa.string(), nullable=False),
+        pa.field("refined", pa.string(), nullable=False),  # the repair; caches keep that name
         pa.field("generation_confidence", pa.float64()),
         pa.field("edit_confidence", pa.float64(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
@@ -38,22 +38,21 @@ SCHEMA = pa.schema(
 )
 
 
-def cache_row(refinement: Refinement, identity: str) -> Row:
+def cache_row(repair: Repair, identity: str) -> CacheRow:
     """A row as JSON has it: `SCHEMA`'s columns, the time in microseconds since 1970.
 
     edit_confidence is 1 minus the normalised character edit distance.
     """
-    row = asdict(refinement)
-    generation = row.pop("generation")
+    row = asdict(repair)
+    row["refined"], row["generation_confidence"] = row.pop("repaired"), row.pop("generation")
     return row | {
         "identity": identity,
-        "generation_confidence": generation,
-        "edit_confidence": OSA.normalized_similarity(refinement.text, refinement.refined),
+        "edit_confidence": OSA.normalized_similarity(repair.text, repair.repaired),
         "time": time.time_ns() // 1000,
     }
 
 
-def write_part(folder: Path, rows: Sequence[Row]) -> None:
+def write_part(folder: Path, rows: Sequence[CacheRow]) -> None:
     """Adds one Parquet file, whole or not at all; it is on the disk when this returns."""
     if not rows:
         return
@@ -68,7 +67,7 @@ def write_part(folder: Path, rows: Sequence[Row]) -> None:
 
 @dataclass
 class Cache:
-    """A folder of refinements; it need not exist for reading.
+    """A folder of repairs; it need not exist for reading.
 
     Attributes:
         folder: of Parquet files, each with the columns of `SCHEMA`.
@@ -94,14 +93,19 @@ class Cache:
             found |= self._seen[key]
         return found
 
-    def read(self, identity: str, texts: Collection[str]) -> dict[str, Refinement]:
+    def missing(self, identity: str, texts: Iterable[str]) -> list[str]:
+        """The texts that a rewriter has not answered, in their order; raises as `texts`."""
+        known = self.texts(identity)
+        return [text for text in texts if text not in known]
+
+    def read(self, identity: str, texts: Collection[str]) -> dict[str, Repair]:
         """What a rewriter answered to these texts, as far as it is known.
 
         Raises:
             UserError: a file is damaged or no part of a cache.
         """
         wanted = pa.array(sorted(texts), pa.string())
-        earliest: dict[str, Row] = {}
+        earliest: dict[str, CacheRow] = {}
         for file in self._files():
             table = _read(file, SCHEMA.names, identity)
             table = table.filter(pc.is_in(table.column("text"), value_set=wanted))
@@ -109,7 +113,7 @@ class Cache:
                 known = earliest.get(row["text"])
                 if known is None or row["time"] < known["time"]:
                     earliest[row["text"]] = row
-        return {text: _refinement(row) for text, row in earliest.items()}
+        return {text: _repair(row) for text, row in earliest.items()}
 
     @contextmanager
     def writer(self, identity: str) -> Iterator["CacheWriter"]:
@@ -148,11 +152,11 @@ class CacheWriter:
     folder: Path
     identity: str
     journal: Journal
-    _rows: list[Row] = field(default_factory=list, repr=False)
+    _rows: list[CacheRow] = field(default_factory=list, repr=False)
 
-    def add(self, refinement: Refinement) -> None:
+    def add(self, repair: Repair) -> None:
         """Keeps one answer; from here on it is not lost."""
-        row = cache_row(refinement, self.identity)
+        row = cache_row(repair, self.identity)
         self.journal.append(row)
         self._rows.append(row)
 
@@ -170,7 +174,7 @@ def _read(file: Path, columns: Sequence[str], identity: str) -> pa.Table:
         missing = [name for name in SCHEMA.names if name not in schema.names]
         if missing:
             raise UserError(
-                f"{file}: is no part of a refinement cache, it lacks the columns "
+                f"{file}: is no part of a repair cache, it lacks the columns "
                 f"{', '.join(missing)}; move it elsewhere"
             )
         return pq.read_table(file, columns=list(columns), filters=[("identity", "=", identity)])
@@ -181,8 +185,8 @@ def _read(file: Path, columns: Sequence[str], identity: str) -> pa.Table:
         ) from error
 
 
-def _refinement(row: Row) -> Refinement:
-    return Refinement(
+def _repair(row: CacheRow) -> Repair:
+    return Repair(
         row["text"],
         row["refined"],
         row["generation_confidence"],

@@ -9,8 +9,8 @@ import numpy as np
 
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
-from reex_jax.gsr.settings import FusionSettings
 from reex_jax.retrieval.ranks import ranks_of
+from reex_jax.settings.repair import FusionSettings
 
 _BATCH = 512
 
@@ -35,7 +35,7 @@ class TextEmbeddings:
 
 def compare_fusions(
     original: np.ndarray,
-    refined: np.ndarray,
+    repaired: np.ndarray,
     features: FusionFeatures,
     gallery: np.ndarray,
     answers: np.ndarray,
@@ -46,7 +46,7 @@ def compare_fusions(
 
     Args:
         original: [n, d] float32 unit embeddings of the queries.
-        refined: [n, d] of their repairs.
+        repaired: [n, d] of their repairs.
         features: four arrays [n].
         gallery: [N, d] float32 unit.
         answers: [n, R] int32 gallery positions.
@@ -64,7 +64,7 @@ def compare_fusions(
             rows = slice(start, start + _BATCH)
             part = FusionFeatures(*(feature[rows] for feature in features))
             fused, weight = fuse(
-                original[rows], refined[rows], part, gallery, jnp.float32(temperature), settings
+                original[rows], repaired[rows], part, gallery, jnp.float32(temperature), settings
             )
             ranks.append(np.asarray(ranks_of(fused, gallery, answers[rows])))
             weights.append(np.asarray(weight))

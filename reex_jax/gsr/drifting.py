@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reex_jax.gsr.refinement import Refinement, Rewriter, accepted
+from reex_jax.gsr.repair import Repair, Rewriter, accepted
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class DriftingRewriter:
         """The other's, and how it is spoilt."""
         return f"drifting share={self.share:.3f} of {self.rewriter.identity}"
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """The other's refinements, some of them spoilt."""
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """The other's repairs, some of them spoilt."""
         return map(self._spoil, self.rewriter.rewrite(texts))
 
-    def _spoil(self, refinement: Refinement) -> Refinement:
-        seed = hashlib.blake2b(refinement.text.encode(), digest_size=8).digest()
+    def _spoil(self, repair: Repair) -> Repair:
+        seed = hashlib.blake2b(repair.text.encode(), digest_size=8).digest()
         rng = random.Random(seed)
         if rng.random() >= self.share:
-            return refinement
+            return repair
 
         def other(match: re.Match[str]) -> str:
             word = match.group().lower()
@@ -48,5 +48,5 @@ class DriftingRewriter:
                     return rng.choice([w for w in words if w != word])
             return match.group()
 
-        spoilt = re.sub(r"[A-Za-z]+", other, refinement.refined)
-        return accepted(refinement.text, spoilt, 1.0)
+        spoilt = re.sub(r"[A-Za-z]+", other, repair.repaired)
+        return accepted(repair.text, spoilt, 1.0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from rapidfuzz.distance import OSA
 
-from reex_jax.gsr.refinement import Refinement
+from reex_jax.gsr.repair import Repair
 from reex_jax.gsr.words import split_pieces
 
 _RESEMBLES = 0.5  # largest distance, as a share of the longer word, of a misspelling
@@ -31,7 +31,9 @@ class FusionFeatures(NamedTuple):
     generation: np.ndarray
 
 
-def text_features(original: str, refined: str, words: Container[str]) -> tuple[float, float, float]:
+def text_features(
+    original: str, repaired: str, words: Container[str]
+) -> tuple[float, float, float]:
     """(oov, lost, edit) of one query, see `FusionFeatures`.
 
     For example "a rde dog" with the repair "a red cat", where a, red, dog and cat are known: one
@@ -40,21 +42,21 @@ def text_features(original: str, refined: str, words: Container[str]) -> tuple[f
 
     Args:
         original: the query.
-        refined: its repair.
+        repaired: its repair.
         words: the known words, in lower case.
     """
     pieces = split_pieces(original, words)
     if not pieces:
-        return 0.0, 0.0, OSA.normalized_distance(original, refined)
+        return 0.0, 0.0, OSA.normalized_distance(original, repaired)
     oov = sum(not piece.known for piece in pieces) / len(pieces)
-    if original == refined:
+    if original == repaired:
         return oov, 0.0, 0.0
     known = Counter(piece.word for piece in pieces if piece.known)
     unknown = [piece.word for piece in pieces if not piece.known and piece.word]
-    kept = Counter(piece.word for piece in split_pieces(refined, words))
+    kept = Counter(piece.word for piece in split_pieces(repaired, words))
     lost = (known - kept).total() + _without_successor(unknown, kept - known)
     count = known.total() + len(unknown)
-    return oov, lost / max(count, 1), OSA.normalized_distance(original, refined)
+    return oov, lost / max(count, 1), OSA.normalized_distance(original, repaired)
 
 
 def _without_successor(unknown: Sequence[str], new: Counter[str]) -> int:
@@ -71,13 +73,13 @@ def _without_successor(unknown: Sequence[str], new: Counter[str]) -> int:
     return gone
 
 
-def features_of(refinements: Sequence[Refinement], words: Container[str]) -> FusionFeatures:
+def features_of(repairs: Sequence[Repair], words: Container[str]) -> FusionFeatures:
     """The features of a list of repairs, as NumPy arrays [n] float32."""
     rows = [
         (
-            *text_features(item.text, item.refined, words),
+            *text_features(item.text, item.repaired, words),
             1.0 if item.generation is None else item.generation,
         )
-        for item in refinements
+        for item in repairs
     ]
     return FusionFeatures(*np.asarray(rows, np.float32).reshape(-1, 4).T)

@@ -1,8 +1,8 @@
 """Confidence-guided fusion of a query's embedding with that of its repair.
 
 The formulas are this project's own (docs/method.md). Each rule gives a weight w in [0, 1] for
-every query by itself; the fused query is the normalised (1 - w) original + w refined, with no
-gradient through w. Axes: B queries of a batch, N gallery items, d dimensions of an embedding.
+every query by itself; the fused query is the normalised (1 - w) original + w repaired, with no
+gradient through w. Embeddings and gallery items are unit rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,23 +11,29 @@ from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from reex_jax.gsr.features import FusionFeatures
-from reex_jax.gsr.settings import FusionSettings
+from reex_jax.settings.repair import FusionSettings
 
 _TINY = 1e-12
 
 
+Embeddings = Float[Array, "batch dim"]
+Gallery = Float[Array, "items dim"]
+Temperature = Float[Array, ""]
+Weights = Float[Array, " batch"]
+
 WeightRule = Callable[
-    [jax.Array, jax.Array, FusionFeatures, jax.Array, jax.Array, FusionSettings], jax.Array
+    [Embeddings, Embeddings, FusionFeatures, Gallery, Temperature, FusionSettings], Weights
 ]
-"""(original, refined, features, gallery, temperature, settings) -> weight [B] float32."""
+"""(original, repaired, features, gallery, temperature, settings) -> weight."""
 
 Fusion = Callable[
-    [jax.Array, jax.Array, FusionFeatures, jax.Array, jax.Array, FusionSettings],
-    tuple[jax.Array, jax.Array],
+    [Embeddings, Embeddings, FusionFeatures, Gallery, Temperature, FusionSettings],
+    tuple[Embeddings, Weights],
 ]
-"""As `WeightRule`, but -> (fused [B, d] float32 unit, weight [B] float32)."""
+"""As `WeightRule`, but -> (fused, of unit length; weight)."""
 
 
 def normalised_entropy(queries: jax.Array, gallery: jax.Array, temperature: jax.Array) -> jax.Array:
@@ -45,49 +51,49 @@ def normalised_entropy(queries: jax.Array, gallery: jax.Array, temperature: jax.
 
 
 def keep_original(
-    original: jax.Array,
-    refined: jax.Array,
+    original: Embeddings,
+    repaired: Embeddings,
     features: FusionFeatures,
-    gallery: jax.Array,
-    temperature: jax.Array,
+    gallery: Gallery,
+    temperature: Temperature,
     settings: FusionSettings,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Embeddings, Weights]:
     """The query as it arrived, bit for bit; the compiler leaves the repair's embedding out."""
     return original, jnp.zeros(original.shape[0], jnp.float32)
 
 
 def take_repair(
-    original: jax.Array,
-    refined: jax.Array,
+    original: Embeddings,
+    repaired: Embeddings,
     features: FusionFeatures,
-    gallery: jax.Array,
-    temperature: jax.Array,
+    gallery: Gallery,
+    temperature: Temperature,
     settings: FusionSettings,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Embeddings, Weights]:
     """The repair instead of the query, bit for bit."""
-    return refined, jnp.ones(refined.shape[0], jnp.float32)
+    return repaired, jnp.ones(repaired.shape[0], jnp.float32)
 
 
 def fixed_weight(
-    original: jax.Array,
-    refined: jax.Array,
+    original: Embeddings,
+    repaired: Embeddings,
     features: FusionFeatures,
-    gallery: jax.Array,
-    temperature: jax.Array,
+    gallery: Gallery,
+    temperature: Temperature,
     settings: FusionSettings,
-) -> jax.Array:
+) -> Weights:
     """`w_fixed` for every query."""
     return jnp.full(original.shape[0], settings.w_fixed, jnp.float32)
 
 
 def dynamic_weight(
-    original: jax.Array,
-    refined: jax.Array,
+    original: Embeddings,
+    repaired: Embeddings,
     features: FusionFeatures,
-    gallery: jax.Array,
-    temperature: jax.Array,
+    gallery: Gallery,
+    temperature: Temperature,
     settings: FusionSettings,
-) -> jax.Array:
+) -> Weights:
     """How far the repair may be trusted, from four pieces of evidence.
 
     w_max, times: is anything damaged (unknown words); does the repair keep what was fine (known
@@ -99,7 +105,7 @@ def dynamic_weight(
     excess = jnp.maximum(0, features.edit - s.edit_per_oov * features.oov)
     keeps = jnp.exp(-s.lost_rate * features.lost - s.edit_rate * excess)
     gain = normalised_entropy(original, gallery, temperature) - normalised_entropy(
-        refined, gallery, temperature
+        repaired, gallery, temperature
     )
     surer = jnp.minimum(2 * jax.nn.sigmoid(s.entropy_rate * gain), 1 / s.w_max)
     return s.w_max * damaged * keeps * surer * features.generation**s.generation_power
@@ -107,31 +113,31 @@ def dynamic_weight(
 
 def fuse_by(
     rule: WeightRule,
-    original: jax.Array,
-    refined: jax.Array,
+    original: Embeddings,
+    repaired: Embeddings,
     features: FusionFeatures,
-    gallery: jax.Array,
-    temperature: jax.Array,
+    gallery: Gallery,
+    temperature: Temperature,
     settings: FusionSettings,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Embeddings, Weights]:
     """Fuses each query with its repair; no row depends on another one.
 
     Args:
         rule: gives the weights.
-        original: [B, d] float32 unit embeddings of the queries; gradients flow into it.
-        refined: [B, d] float32 unit embeddings of their repairs; gradients flow into it.
+        original: of the queries; gradients flow into it.
+        repaired: of their repairs; gradients flow into it.
         features: four arrays [B] float32.
-        gallery: [N, d] float32 unit.
-        temperature: the model's own, scalar.
+        gallery: what is searched.
+        temperature: the model's own.
         settings: constants of the rule.
 
     Returns:
-        fused [B, d] float32 unit and the repair's weight [B] float32, a constant for gradients.
+        fused, of unit length, and the repair's weight, a constant for gradients.
     """
     weight = jax.lax.stop_gradient(
-        rule(original, refined, features, gallery, temperature, settings)
+        rule(original, repaired, features, gallery, temperature, settings)
     )[:, None]
-    mixed = (1 - weight) * original + weight * refined
+    mixed = (1 - weight) * original + weight * repaired
     # The maximum guards the one case without direction: opposite vectors, half and half.
     square = jnp.sum(mixed * mixed, axis=-1, keepdims=True)
     return mixed * jax.lax.rsqrt(jnp.maximum(square, _TINY)), weight[:, 0]

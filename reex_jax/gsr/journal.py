@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-Row = dict[str, Any]
+CacheRow = dict[str, Any]
 _SUFFIX = ".journal"
 
 
@@ -28,7 +28,7 @@ class Journal:
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._path = unlocked.rename(folder / f".{name}{_SUFFIX}")
 
-    def append(self, row: Row) -> None:
+    def append(self, row: CacheRow) -> None:
         """Adds one row; it survives the end of this process, however sudden."""
         self._file.write(json.dumps(row).encode() + b"\n")
         self._file.flush()
@@ -48,7 +48,7 @@ class Journal:
         self._file.close()
 
 
-def orphaned_rows(folder: Path) -> Iterator[list[Row]]:
+def orphaned_rows(folder: Path) -> Iterator[list[CacheRow]]:
     """The rows of each journal whose owner is gone.
 
     A journal is removed when the next one is asked for, so first store what it held. A last line

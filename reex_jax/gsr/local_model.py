@@ -16,7 +16,7 @@ from typing import Any
 from reex_jax.errors import UserError
 from reex_jax.gsr.completion import Choice, best_choice
 from reex_jax.gsr.prompt import VERSION, build_messages, flat_prompt
-from reex_jax.gsr.refinement import Refinement, no_repair
+from reex_jax.gsr.repair import Repair, no_repair
 from reex_jax.gsr.replies import CUT, check_reply
 
 _SPARE = 8  # tokens that a reply may have beyond twice the query's; longer ones are refused anyway
@@ -66,8 +66,8 @@ class LocalRewriter:
             f"samples={self.samples} max_tokens={self.max_tokens}"
         )
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """One refinement for each text, batch by batch, texts of like length together.
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """One repair for each text, batch by batch, texts of like length together.
 
         Raises:
             UserError: PyTorch is not installed, or the model cannot be loaded.
@@ -80,7 +80,7 @@ class LocalRewriter:
     def _loaded(self) -> "_Loaded":
         return _load(self.model, self.revision or None)
 
-    def _rewrite_batch(self, texts: list[str]) -> Iterator[Refinement]:
+    def _rewrite_batch(self, texts: list[str]) -> Iterator[Repair]:
         loaded = self._loaded
         prompts = [loaded.prompt(text) for text in texts]
         query_tokens = max(len(loaded.tokenizer(text)["input_ids"]) for text in texts)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from reex_jax.errors import UserError
 from reex_jax.gsr.cache import Cache, unique
-from reex_jax.gsr.refinement import REPAIRED, UNCHANGED, Refinement, Rewriter
+from reex_jax.gsr.repair import FAILED, REPAIRED, UNCHANGED, Repair, Rewriter
 
 PART_ROWS = 2000
 _MOST_FAILURES = 20  # one after the other: then the server is down, and asking on is in vain
@@ -26,6 +26,7 @@ class PassSummary:
         asked: texts given to the rewriter in this pass.
         cached: texts that the cache had before.
         reasons: how often each outcome came up.
+        failed_in_a_row: how many of the latest texts failed.
         bins: how many repairs had a generation confidence in each tenth from 0 to 1.
         without_confidence: how many repairs had none.
         prompt_tokens, reply_tokens: of all replies.
@@ -35,38 +36,40 @@ class PassSummary:
     asked: int = 0
     cached: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    failed_in_a_row: int = 0
     bins: list[int] = field(default_factory=lambda: [0] * _BINS)
     without_confidence: int = 0
     prompt_tokens: int = 0
     reply_tokens: int = 0
     seconds: float = 0.0
 
-    def count(self, refinement: Refinement) -> None:
+    def count(self, repair: Repair) -> None:
         """Adds one answer."""
         self.asked += 1
-        self.reasons["failed" if refinement.failed else refinement.reason] += 1
-        self.prompt_tokens += refinement.prompt_tokens
-        self.reply_tokens += refinement.reply_tokens
-        if refinement.reason != REPAIRED:
+        self.reasons[FAILED if repair.failed else repair.reason] += 1
+        self.failed_in_a_row = self.failed_in_a_row + 1 if repair.failed else 0
+        self.prompt_tokens += repair.prompt_tokens
+        self.reply_tokens += repair.reply_tokens
+        if repair.reason != REPAIRED:
             return
-        if refinement.generation is None:
+        if repair.generation is None:
             self.without_confidence += 1
         else:
-            self.bins[min(int(_BINS * refinement.generation), _BINS - 1)] += 1
+            self.bins[min(int(_BINS * repair.generation), _BINS - 1)] += 1
 
-    def lines(self, prices: tuple[float, float] = (0.0, 0.0)) -> Iterator[str]:
-        """The summary to print; `prices` of a million prompt and reply tokens."""
+    def lines(self, prompt_price: float = 0.0, reply_price: float = 0.0) -> Iterator[str]:
+        """The summary to print; prices are those of a million tokens."""
         others = {
             reason: count
             for reason, count in self.reasons.items()
-            if reason not in (REPAIRED, UNCHANGED, "failed")
+            if reason not in (REPAIRED, UNCHANGED, FAILED)
         }
         refused = "".join(f", {reason} {count}" for reason, count in sorted(others.items()))
         yield (
             f"{self.cached} in the cache before; asked {self.asked}: "
             f"{self.reasons[REPAIRED]} repaired, {self.reasons[UNCHANGED]} unchanged, "
             f"{sum(others.values())} replies not used{refused and f' ({refused[2:]})'}, "
-            f"{self.reasons['failed']} failed; {self.seconds:.1f} s"
+            f"{self.reasons[FAILED]} failed; {self.seconds:.1f} s"
         )
         if any(self.bins):
             shares = "  ".join(f"{i / _BINS:.1f}: {n}" for i, n in enumerate(self.bins))
@@ -74,8 +77,8 @@ class PassSummary:
         if self.without_confidence:
             yield f"repairs without confidence: {self.without_confidence}"
         if self.prompt_tokens or self.reply_tokens:
-            cost = (self.prompt_tokens * prices[0] + self.reply_tokens * prices[1]) / 1e6
-            price = f", cost {cost:.4f}" if any(prices) else ""
+            cost = (self.prompt_tokens * prompt_price + self.reply_tokens * reply_price) / 1e6
+            price = f", cost {cost:.4f}" if prompt_price or reply_price else ""
             yield f"tokens: {self.prompt_tokens} read, {self.reply_tokens} written{price}"
 
 
@@ -100,40 +103,29 @@ def run_pass(
             for 20 texts in a row. What was answered before is stored.
     """
     began = time.perf_counter()
-    cache = Cache(folder)
-    wanted = unique(texts)
-    summary = PassSummary()
+    cache, wanted, summary = Cache(folder), unique(texts), PassSummary()
     with cache.writer(rewriter.identity) as writer:
-        known = cache.texts(rewriter.identity)
-        pending = [text for text in wanted if text not in known]
+        pending = cache.missing(rewriter.identity, wanted)
         summary.cached = len(wanted) - len(pending)
         random.SystemRandom().shuffle(pending)  # another order than a pass beside this one
-        bar = tqdm(
-            total=len(wanted),
-            initial=summary.cached,
-            unit="query",
-            disable=None if progress else True,
-        )
-        in_a_row = 0
-        with bar:
+        hidden = None if progress else True
+        with tqdm(total=len(wanted), initial=summary.cached, unit="query", disable=hidden) as bar:
             for start in range(0, len(pending), PART_ROWS):
                 chunk = pending[start : start + PART_ROWS]
-                known = cache.texts(rewriter.identity)
-                mine = [text for text in chunk if text not in known]
+                mine = cache.missing(rewriter.identity, chunk)
                 bar.update(len(chunk) - len(mine))
                 summary.cached += len(chunk) - len(mine)
-                for refinement in rewriter.rewrite(mine):
-                    summary.count(refinement)
+                for repair in rewriter.rewrite(mine):
+                    summary.count(repair)
                     bar.update()
-                    in_a_row = in_a_row + 1 if refinement.failed else 0
-                    if in_a_row >= _MOST_FAILURES:
+                    if summary.failed_in_a_row >= _MOST_FAILURES:
                         raise UserError(
-                            f"{in_a_row} queries in a row failed, the last with "
-                            f"'{refinement.reason}'; the answers until then are in {folder}. See "
-                            "to the server and start again"
+                            f"{summary.failed_in_a_row} queries in a row failed, the last with "
+                            f"'{repair.reason}'; the answers until then are in {folder}. See to "
+                            "the server and start again"
                         )
-                    if not refinement.failed:
-                        writer.add(refinement)
+                    if not repair.failed:
+                        writer.add(repair)
                 writer.finish_part()
     summary.seconds = time.perf_counter() - began
     return summary

@@ -10,7 +10,7 @@ import httpx2
 from reex_jax.gsr.completion import Completion, best_choice
 from reex_jax.gsr.endpoint import Endpoint, RejectedError, TransientError
 from reex_jax.gsr.prompt import VERSION, build_messages
-from reex_jax.gsr.refinement import FAILED, Refinement, no_repair
+from reex_jax.gsr.repair import FAILED, Repair, no_repair
 from reex_jax.gsr.replies import check_reply
 
 
@@ -45,24 +45,24 @@ class OpenAIRewriter:
             f"samples={self.samples} max_tokens={self.max_tokens}"
         )
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """One refinement for each text, as the replies arrive.
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """One repair for each text, as the replies arrive.
 
-        A query that the server does not answer gives a refinement with `failed`.
+        A query that the server does not answer gives a repair with `failed`.
 
         Raises:
             UserError: the key, the address or the model is wrong.
         """
         waiting = iter(texts)
-        arrived: asyncio.Queue[tuple[Refinement | Exception, asyncio.Event]] = asyncio.Queue()
+        arrived: asyncio.Queue[tuple[Repair | Exception, asyncio.Event]] = asyncio.Queue()
 
         async def work(client: httpx2.AsyncClient) -> None:
             for text in waiting:
-                answer: Refinement | Exception
+                answer: Repair | Exception
                 try:
-                    answer = await self._refine(client, text)
+                    answer = await self._repair(client, text)
                 except Exception as error:
-                    answer = error  # raised where the refinements are read
+                    answer = error  # raised where the repairs are read
                 stored = asyncio.Event()
                 await arrived.put((answer, stored))
                 # Whoever reads the answers stores one before asking for the next. So a process
@@ -85,7 +85,7 @@ class OpenAIRewriter:
                 stored.set()
             runner.run(asyncio.wait_for(working, None))
 
-    async def _refine(self, client: httpx2.AsyncClient, text: str) -> Refinement:
+    async def _repair(self, client: httpx2.AsyncClient, text: str) -> Repair:
         try:
             completion = await self._sample(client, text)
         except (TransientError, RejectedError) as error:

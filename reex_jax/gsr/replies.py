@@ -7,7 +7,7 @@ from collections.abc import Container
 
 from rapidfuzz.distance import OSA
 
-from reex_jax.gsr.refinement import Refinement, accepted, no_repair
+from reex_jax.gsr.repair import Repair, accepted, no_repair
 from reex_jax.gsr.words import split_pieces
 
 EMPTY = "empty"
@@ -42,8 +42,8 @@ def check_reply(
     words: Container[str],
     generation: float | None,
     tokens: tuple[int, int] = (0, 0),
-) -> Refinement:
-    """The reply as a refinement; one that is no repair becomes the original with confidence 0.
+) -> Repair:
+    """The reply as a repair; one that is no repair becomes the original with confidence 0.
 
     Args:
         text: the query.
@@ -53,11 +53,11 @@ def check_reply(
         tokens: of prompt and reply.
 
     Returns:
-        A refinement whose reason says what was wrong, if anything was.
+        A repair whose reason says what was wrong, if anything was.
     """
-    refined = clean_reply(text, reply)
-    fault = find_fault(text, refined, words)
-    return no_repair(text, fault, tokens) if fault else accepted(text, refined, generation, tokens)
+    repaired = clean_reply(text, reply)
+    fault = find_fault(text, repaired, words)
+    return no_repair(text, fault, tokens) if fault else accepted(text, repaired, generation, tokens)
 
 
 def clean_reply(text: str, reply: str) -> str:
@@ -78,19 +78,19 @@ def clean_reply(text: str, reply: str) -> str:
     return reply[1:-1].strip() if wrapped and reply[0] != text[:1] else reply
 
 
-def find_fault(text: str, refined: str, words: Container[str]) -> str:
+def find_fault(text: str, repaired: str, words: Container[str]) -> str:
     """Why a cleaned reply is no repair of a query; "" if it is one."""
-    if not refined:
+    if not repaired:
         return EMPTY
-    changed = OSA.normalized_distance(text.lower(), refined.lower())
-    if changed > _LITTLE and _REFUSAL.match(refined):
+    changed = OSA.normalized_distance(text.lower(), repaired.lower())
+    if changed > _LITTLE and _REFUSAL.match(repaired):
         return REFUSAL
-    lines = len(refined.splitlines()) > max(1, len(text.splitlines()))
-    if lines or (changed > _LITTLE and _EXPLANATION.match(refined)):
+    lines = len(repaired.splitlines()) > max(1, len(text.splitlines()))
+    if lines or (changed > _LITTLE and _EXPLANATION.match(repaired)):
         return EXPLANATION
-    if len(refined) > 2 * len(text):
+    if len(repaired) > 2 * len(text):
         return TOO_LONG
-    if _scripts(refined) - _scripts(text) or _lost_english(text, refined, words):
+    if _scripts(repaired) - _scripts(text) or _lost_english(text, repaired, words):
         return LANGUAGE
     return OTHER if changed > _MOST_CHANGED else ""
 
@@ -100,12 +100,12 @@ def _scripts(text: str) -> set[str]:
     return {unicodedata.name(c, "?").partition(" ")[0] for c in set(text) if c.isalpha()}
 
 
-def _lost_english(text: str, refined: str, words: Container[str]) -> bool:
+def _lost_english(text: str, repaired: str, words: Container[str]) -> bool:
     """Whether words were known, and after the repair most are not: a repair does the opposite."""
 
     def known_share(of: str) -> float:
         pieces = [piece for piece in split_pieces(of, words) if piece.word]
         return sum(piece.known for piece in pieces) / max(len(pieces), 1)
 
-    after = known_share(refined)
+    after = known_share(repaired)
     return after < 0.5 and after < known_share(text)

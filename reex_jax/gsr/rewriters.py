@@ -1,59 +1,61 @@
-"""The rewriter that a configuration names."""
+"""The rewriter that settings name."""
 
 import os
 from collections.abc import Container
-
-from ml_collections import ConfigDict
 
 from reex_jax.errors import unknown
 from reex_jax.gsr.dictionary import Dictionary
 from reex_jax.gsr.endpoint import Endpoint
 from reex_jax.gsr.local_model import LocalRewriter
 from reex_jax.gsr.openai_chat import OpenAIRewriter
-from reex_jax.gsr.refinement import NoRewriter, Rewriter
-from reex_jax.gsr.settings import KEY_VARIABLE, REWRITERS
+from reex_jax.gsr.repair import NoRewriter, Rewriter
 from reex_jax.gsr.symspell import SymSpellRewriter
+from reex_jax.settings.choices import REWRITERS
+from reex_jax.settings.repair import RepairSettings
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+"""The environment variable that holds the key of the endpoint; nothing else may."""
 
 
-def make_rewriter(gsr: ConfigDict, dictionary: Dictionary) -> Rewriter:
-    """Makes the rewriter of `config.gsr`, already checked; models load when they are asked.
+def make_rewriter(settings: RepairSettings, dictionary: Dictionary) -> Rewriter:
+    """Makes the rewriter that settings name; models load when they are asked.
 
     Raises:
         UserError: there is no such rewriter, or what it needs is not there.
     """
-    if gsr.rewriter == "symspell":
+    if settings.rewriter == "symspell":
         return SymSpellRewriter(dictionary)
-    if gsr.rewriter == "none":
+    if settings.rewriter == "none":
         return NoRewriter()
-    if gsr.rewriter == "openai":
-        return _openai(gsr, dictionary.counts)
-    if gsr.rewriter == "transformers":
+    if settings.rewriter == "openai":
+        return _openai(settings, dictionary.counts)
+    if settings.rewriter == "transformers":
         return LocalRewriter(
-            gsr.model,
-            gsr.revision,
+            settings.model,
+            settings.revision,
             dictionary.counts,
-            temperature=gsr.temperature,
-            samples=gsr.samples,
-            max_tokens=gsr.max_tokens,
-            batch_size=gsr.batch_size,
+            temperature=settings.temperature,
+            samples=settings.samples,
+            max_tokens=settings.max_tokens,
+            batch_size=settings.batch_size,
         )
-    raise unknown("rewriter", gsr.rewriter, REWRITERS[1:])
+    raise unknown("rewriter", settings.rewriter, REWRITERS[1:])
 
 
-def _openai(gsr: ConfigDict, words: Container[str]) -> OpenAIRewriter:
+def _openai(settings: RepairSettings, words: Container[str]) -> OpenAIRewriter:
     endpoint = Endpoint(
-        gsr.base_url,
+        settings.base_url,
         os.environ.get(KEY_VARIABLE, ""),
-        gsr.timeout_s,
-        gsr.attempts,
-        connections=gsr.concurrency,
+        settings.timeout_s,
+        settings.attempts,
+        connections=settings.concurrency,
     )
     return OpenAIRewriter(
         endpoint,
-        gsr.model,
+        settings.model,
         words,
-        temperature=gsr.temperature,
-        samples=gsr.samples,
-        max_tokens=gsr.max_tokens,
-        concurrency=gsr.concurrency,
+        temperature=settings.temperature,
+        samples=settings.samples,
+        max_tokens=settings.max_tokens,
+        concurrency=settings.concurrency,
     )

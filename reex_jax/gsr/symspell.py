@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reex_jax.gsr.dictionary import Dictionary
 from reex_jax.gsr.lattice import Candidates, best_path
-from reex_jax.gsr.refinement import Refinement, accepted
+from reex_jax.gsr.repair import Repair, accepted
 from reex_jax.gsr.words import Piece, split_pieces
 
 _VERSION = 1
@@ -40,11 +40,11 @@ class SymSpellRewriter:
         """Version of this rule, and digest of the dictionary."""
         return f"symspell/{_VERSION} dictionary={self.dictionary.digest}"
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """One refinement for each text, in order."""
-        return map(self.refine, texts)
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """One repair for each text, in order."""
+        return map(self.repair, texts)
 
-    def refine(self, text: str) -> Refinement:
+    def repair(self, text: str) -> Repair:
         """Repairs one text; its confidence is that of `confidence_of`."""
         pieces = split_pieces(text, self.dictionary.counts)
         if all(piece.known for piece in pieces):

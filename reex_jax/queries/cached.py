@@ -11,9 +11,10 @@ from PIL import Image
 
 import reex_jax.corruptions
 from reex_jax.corruptions.text.sentences import SentenceRewrites
-from reex_jax.datasets.corrupted_cache import CachedImages, fingerprint, open_cache
+from reex_jax.datasets.corrupted_cache import CachedImages, data_digest, open_cache
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.queries.own import Query, corrupted_array, own_query
+from reex_jax.queries.streams import Stream
 from reex_jax.settings.choices import CLEAN, IMAGE_TO_TEXT
 
 _LIBRARIES = ("numpy", "scipy", "pillow")
@@ -43,38 +44,34 @@ class CachedQueries:
         self._sentences = sentences
         self._folder = folder
         self._workers = workers
-        self._identity = {"data": fingerprint(data), "code": corruption_version()}
-        self._opened: dict[tuple[str, int, int], CachedImages | None] = {}
+        self._identity = {"data": data_digest(data), "code": corruption_version()}
+        self._opened: dict[Stream, CachedImages | None] = {}
         self._lock = threading.Lock()
 
-    def __call__(
-        self, direction: str, corruption: str, severity: int, seed: int, position: int
-    ) -> Query:
+    def __call__(self, stream: Stream, position: int) -> Query:
         """See `QuerySource`."""
-        if direction == IMAGE_TO_TEXT and corruption != CLEAN:
-            images = self._images(corruption, severity, seed)
+        if stream.direction == IMAGE_TO_TEXT and stream.corruption != CLEAN:
+            images = self._images(stream)
             if images is not None:
                 try:
                     return Image.fromarray(images[position])
                 except ValueError as error:
                     _log.warning("%s; made anew", error)
                     images.path.unlink(missing_ok=True)
-        return own_query(
-            self._data, direction, corruption, severity, seed, position, self._sentences
-        )
+        return own_query(self._data, stream, position, self._sentences)
 
-    def _images(self, corruption: str, severity: int, seed: int) -> CachedImages | None:
-        kind = (corruption, severity, seed)
+    def _images(self, stream: Stream) -> CachedImages | None:
         with self._lock:
-            if kind not in self._opened:
-                self._opened[kind] = open_cache(
+            if stream not in self._opened:
+                key = {name: vars(stream)[name] for name in ("corruption", "severity", "seed")}
+                self._opened[stream] = open_cache(
                     self._folder,
-                    self._identity | {"corruption": corruption, "severity": severity, "seed": seed},
+                    self._identity | key,
                     len(self._data.image_ids),
-                    partial(corrupted_array, self._data, corruption, severity, seed),
+                    partial(corrupted_array, self._data, stream),
                     workers=self._workers,
                 )
-            return self._opened[kind]
+            return self._opened[stream]
 
 
 def corruption_version() -> str:

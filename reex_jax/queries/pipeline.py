@@ -23,8 +23,8 @@ PADDING = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """One process's share of a batch; b is batch_size / process_count.
+class PreparedBatch:
+    """One process's part of a batch; b is batch_size / process_count.
 
     Attributes:
         indices: [b] int64, positions in the items; -1 for padding.
@@ -48,10 +48,10 @@ def prepared_batches(
     start: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[Batch]:
+) -> Iterator[PreparedBatch]:
     """Prepares all items in order, in batches of equal size.
 
-    Of every batch each process makes its own contiguous share, all of the same size, padded where
+    Of every batch each process makes its own contiguous part, all of the same size, padded where
     the items end: so every process sees as many batches, and none waits for another in vain.
 
     Args:
@@ -59,8 +59,8 @@ def prepared_batches(
         prepare: an item -> its array, or several; called in several threads at once.
         batch_size: of all processes together.
         workers: threads; 0 prepares each item when it is asked for.
-        stack: what `prepare` made of a share -> `Batch.inputs`. Several processes must agree on its
-            shape.
+        stack: what `prepare` made of a part -> `PreparedBatch.inputs`. Several processes must agree
+            on its shape.
         name: an item -> its id, for messages.
         start: how many batches an earlier run has done; they are skipped without being prepared.
         process_index: which process this is.
@@ -74,8 +74,8 @@ def prepared_batches(
             `prepare` refuses or fails on. The message names the item.
     """
     _check(batch_size, workers, start, process_index, process_count)
-    shares = _shares(len(items), batch_size, start, process_index, process_count)
-    return _batches(items, prepare, shares, workers, stack, name)
+    parts = _parts(len(items), batch_size, start, process_index, process_count)
+    return _batches(items, prepare, parts, workers, stack, name)
 
 
 def _check(
@@ -94,10 +94,10 @@ def _check(
         raise UserError(f"workers is {workers} and start is {start}; neither may be negative")
 
 
-def _shares(
+def _parts(
     count: int, batch_size: int, start: int, process_index: int, process_count: int
 ) -> list[np.ndarray]:
-    """The positions of this process's share of each batch; -1 for padding."""
+    """The positions of this process's part of each batch; -1 for padding."""
     batches = -(-count // batch_size)
     positions = np.arange(batches * batch_size)
     positions[count:] = PADDING
@@ -108,16 +108,16 @@ def _shares(
 def _batches(
     items: Sequence[Item],
     prepare: Callable[[Item], Any],
-    shares: list[np.ndarray],
+    parts: list[np.ndarray],
     workers: int,
     stack: Callable[[list[Any]], Any],
     name: Callable[[Item], str],
-) -> Iterator[Batch]:
-    if not shares:
+) -> Iterator[PreparedBatch]:
+    if not parts:
         return
-    # A share that is all padding still needs an item to repeat.
-    real = [share[share != PADDING] for share in shares]
-    wanted = [part if part.size else np.array([len(items) - 1]) for part in real]
+    # A part that is all padding still needs an item to repeat.
+    real = [part[part != PADDING] for part in parts]
+    wanted = [some if some.size else np.array([len(items) - 1]) for some in real]
 
     def prepared(position: int) -> Any:
         item = items[position]
@@ -129,14 +129,14 @@ def _batches(
             return _failure(f"{name(item)}: {type(error).__name__}: {error}", error)
 
     dataset = grain.MapDataset.source(np.concatenate(wanted)).map(prepared)
-    ahead = max(_BATCHES_AHEAD * len(shares[0]), workers) if workers else 0
+    ahead = max(_BATCHES_AHEAD * len(parts[0]), workers) if workers else 0
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ahead)
     arrays = iter(dataset.to_iter_dataset(options))
     try:
-        for share, positions in zip(shares, wanted, strict=True):
+        for part, positions in zip(parts, wanted, strict=True):
             rows = [_checked(next(arrays)) for _ in positions]
-            rows += [rows[-1]] * (len(share) - len(rows))
-            yield Batch(share.astype(np.int64), stack(rows), share != PADDING)
+            rows += [rows[-1]] * (len(part) - len(rows))
+            yield PreparedBatch(part.astype(np.int64), stack(rows), part != PADDING)
     finally:
         arrays.close()
 

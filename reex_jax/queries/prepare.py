@@ -8,7 +8,7 @@ import numpy as np
 from reex_jax.adaptation.fused import FusedTexts
 from reex_jax.errors import UserError
 from reex_jax.gsr.features import FusionFeatures
-from reex_jax.gsr.refinements import Refinements
+from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.clip.api import Clip
 from reex_jax.models.clip.preprocess import prepare_captions, preprocess_image
 from reex_jax.models.clip.tokenizer import FILES
@@ -54,8 +54,8 @@ def query_preparation(
     return tokenise, lambda rows: tokenizer.pad([row.tolist() for row in rows], length)
 
 
-def refined_preparation(
-    clip: Clip, refinements: Refinements, *, one_length: bool = False
+def repaired_preparation(
+    clip: Clip, repairs: Repairs, *, one_length: bool = False
 ) -> tuple[Prepare, Stack]:
     """As `query_preparation` for captions, with their repairs.
 
@@ -69,12 +69,12 @@ def refined_preparation(
     tokenise, pad = query_preparation(clip, TEXT_TO_IMAGE, one_length=one_length)
 
     def prepare(caption: str) -> FusedTexts:
-        (refined,), features = refinements.lookup([caption])
-        return FusedTexts(tokenise(caption), tokenise(refined), features)
+        (repair,), features = repairs.lookup([caption])
+        return FusedTexts(tokenise(caption), tokenise(repair), features)
 
     def stack(rows: list[FusedTexts]) -> FusedTexts:
-        ids, refined_ids, features = (list(column) for column in zip(*rows, strict=True))
+        ids, repair_ids, features = (list(column) for column in zip(*rows, strict=True))
         together = FusionFeatures(*np.concatenate(features, axis=1))
-        return FusedTexts(pad(ids), pad(refined_ids), together)
+        return FusedTexts(pad(ids), pad(repair_ids), together)
 
     return prepare, stack

@@ -4,23 +4,22 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.corruptions.text.sentences import SentenceRewrites, how_to_make, read_rewrites
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
 from reex_jax.settings.choices import TEXT_TO_IMAGE
+from reex_jax.settings.experiment import Experiment
 
 
-def sentence_kinds(config: ConfigDict) -> list[str]:
+def sentence_kinds(experiment: Experiment) -> list[str]:
     """The kinds of a run whose texts come from the file `corruptions.sentences`.
 
     None where captions are no queries, or corrupted ones were published.
     """
-    if TEXT_TO_IMAGE not in config.directions or config.data.released_captions:
+    if TEXT_TO_IMAGE not in experiment.directions or experiment.data.released_captions:
         return []
-    return [kind for kind in config.corruptions.text if kind in SENTENCE_KINDS]
+    return [kind for kind in experiment.corruptions.text if kind in SENTENCE_KINDS]
 
 
 def describe_sentences(kinds: Sequence[str], sentences_file: str) -> dict[str, str] | None:
@@ -53,7 +52,7 @@ def load_sentences(
 
     Args:
         kinds: the run's text corruptions, of any sort.
-        sentences_file: a file of `python -m reex_jax.corruptions.text.rewrite`, or empty.
+        sentences_file: a file of `python -m reex_jax rewrite`, or empty.
         data: the run's data set.
 
     Returns:

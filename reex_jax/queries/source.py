@@ -1,9 +1,8 @@
 """Where queries come from: our own corruptions, or the files of published ones."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
-
-from ml_collections import ConfigDict
 
 from reex_jax.corruptions.text.sentences import SentenceRewrites
 from reex_jax.datasets.released import ReleasedCorruptions, open_released
@@ -11,34 +10,34 @@ from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.queries.cached import CachedQueries
 from reex_jax.queries.own import Query, QuerySource, own_query
 from reex_jax.queries.sentences import load_sentences, sentence_kinds
-from reex_jax.queries.streams import CLEAN, list_streams
-from reex_jax.settings.choices import IMAGE_TO_TEXT
+from reex_jax.queries.streams import Stream, list_streams
+from reex_jax.settings.choices import CLEAN, IMAGE_TO_TEXT
+from reex_jax.settings.data import Data
+from reex_jax.settings.experiment import Experiment
 
 
-def run_queries(config: ConfigDict, data: RetrievalSet) -> QuerySource:
-    """The queries of a whole configuration, rewritten captions included; all files are checked now.
+def run_queries(experiment: Experiment, data: RetrievalSet) -> QuerySource:
+    """The queries of a whole experiment, rewritten captions included; all files are checked now.
 
     Raises:
         UserError: a file, folder or item is missing or faulty.
     """
-    wanted = [(s.direction, s.corruption, s.severity) for s in list_streams(config)]
-    sentences = load_sentences(sentence_kinds(config), config.corruptions.sentences, data)
-    return query_source(config.data, data, wanted, sentences)
+    sentences = load_sentences(sentence_kinds(experiment), experiment.corruptions.sentences, data)
+    return query_source(experiment.data, data, list_streams(experiment), sentences)
 
 
 def query_source(
-    settings: ConfigDict,
+    settings: Data,
     data: RetrievalSet,
-    wanted: Iterable[tuple[str, str, int]],
+    streams: Iterable[Stream],
     sentences: SentenceRewrites | None = None,
 ) -> QuerySource:
-    """The queries of a run; published files are checked now, before any work.
+    """The queries of some streams; published files are checked now, before any work.
 
     Args:
-        settings: `config.data`, already checked.
+        settings: where published queries lie, and whether corrupted images are kept.
         data: the clean set.
-        wanted: (direction, corruption, severity) of every stream of the run; clean ones may be
-            among them.
+        streams: all that may be asked of.
         sentences: where sentence kinds look up their texts, unless these were published.
 
     Raises:
@@ -51,26 +50,30 @@ def query_source(
     if not images and not captions:
         return own
     released = open_released(
-        data, wanted, preset=settings.preset, images_root=images, captions_root=captions
+        data,
+        [(one.direction, one.corruption, one.severity) for one in streams],
+        preset=settings.preset,
+        images_root=images,
+        captions_root=captions,
     )
-    return partial(_released_query, own, data, released, bool(images), bool(captions))
+    return _ReleasedQueries(own, data, released, bool(images), bool(captions))
 
 
-def _released_query(
-    own: QuerySource,
-    data: RetrievalSet,
-    released: ReleasedCorruptions,
-    images: bool,
-    captions: bool,
-    direction: str,
-    corruption: str,
-    severity: int,
-    seed: int,
-    position: int,
-) -> Query:
-    """A published query where this modality was released and is not clean; else our own."""
-    if corruption != CLEAN and images and direction == IMAGE_TO_TEXT:
-        return released.image(corruption, severity, data.image_ids[position])
-    if corruption != CLEAN and captions and direction != IMAGE_TO_TEXT:
-        return released.caption(corruption, severity, data.caption_ids[position])
-    return own(direction, corruption, severity, seed, position)
+@dataclass(frozen=True, eq=False)
+class _ReleasedQueries:
+    """A published query where its modality was released and it is not clean; else our own."""
+
+    own: QuerySource
+    data: RetrievalSet
+    released: ReleasedCorruptions
+    images: bool
+    captions: bool
+
+    def __call__(self, stream: Stream, position: int) -> Query:
+        corruption, severity = stream.corruption, stream.severity
+        image = stream.direction == IMAGE_TO_TEXT
+        if corruption == CLEAN or not (self.images if image else self.captions):
+            return self.own(stream, position)
+        if image:
+            return self.released.image(corruption, severity, self.data.image_ids[position])
+        return self.released.caption(corruption, severity, self.data.caption_ids[position])

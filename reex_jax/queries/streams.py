@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ml_collections import ConfigDict
 
-from reex_jax.settings.choices import CLEAN, IMAGE_TO_TEXT
+from reex_jax.settings.choices import CLEAN
+from reex_jax.settings.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,17 @@ class Pass:
         return f"{first.direction} {len(self.streams)} corruptions mixed (seed {first.seed})"
 
 
-def list_streams(config: ConfigDict) -> list[Stream]:
+def list_streams(experiment: Experiment) -> list[Stream]:
     """Every stream of an experiment, in the order in which they run."""
-    streams = []
-    for direction in config.directions:
-        image_queries = direction == IMAGE_TO_TEXT
-        kinds = config.corruptions.image if image_queries else config.corruptions.text
-        for seed in config.seeds:
-            if config.corruptions.clean:
+    corruptions, streams = experiment.corruptions, []
+    for direction in experiment.directions:
+        for seed in experiment.seeds:
+            if corruptions.clean:
                 streams.append(Stream(direction, CLEAN, 0, seed))
             streams.extend(
                 Stream(direction, kind, severity, seed)
-                for kind in kinds
-                for severity in config.corruptions.severities
+                for kind in experiment.kinds(direction)
+                for severity in corruptions.severities
             )
     return streams
 

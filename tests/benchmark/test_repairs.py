@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reex_jax.gsr.refinements import Refinements
 
 from reex_jax.adaptation.fused import FusedTexts
 from reex_jax.benchmark.run import run_benchmark
@@ -15,7 +16,6 @@ from reex_jax.gsr import refinements as refinements_module
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.features import features_of
 from reex_jax.gsr.fusion import FUSIONS
-from reex_jax.gsr.refinements import Refinements
 from reex_jax.gsr.settings import FusionSettings
 from reex_jax.gsr.symspell import SymSpellRewriter
 from reex_jax.models.clip.api import load_clip

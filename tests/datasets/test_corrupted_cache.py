@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reex_jax.datasets.corrupted_cache import CachedImages, fingerprint, open_cache
+from reex_jax.datasets.corrupted_cache import CachedImages, data_digest, open_cache
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.scenes import load_scenes
 
@@ -128,15 +128,15 @@ def test_threads_read_at_once(tmp_path, make):
     assert not wrong
 
 
-def test_a_fingerprint_tells_sets_apart(karpathy_script, tmp_path):
-    assert fingerprint(load_scenes(3)) == fingerprint(load_scenes(3))
-    assert fingerprint(load_scenes(3)) != fingerprint(load_scenes(4))
-    assert fingerprint(load_scenes(3)) != fingerprint(load_scenes(3, seed=1))
+def test_a_data_digest_tells_sets_apart(karpathy_script, tmp_path):
+    assert data_digest(load_scenes(3)) == data_digest(load_scenes(3))
+    assert data_digest(load_scenes(3)) != data_digest(load_scenes(4))
+    assert data_digest(load_scenes(3)) != data_digest(load_scenes(3, seed=1))
     root = karpathy_script.make_karpathy(tmp_path, "coco", count=2)
-    before = fingerprint(load_karpathy(root, preset="coco"))
+    before = data_digest(load_karpathy(root, preset="coco"))
     path = root / "val2014" / "COCO_val2014_000000001000.jpg"
     Image.new("RGB", (9, 9)).save(path)
-    after = fingerprint(load_karpathy(root, preset="coco"))
+    after = data_digest(load_karpathy(root, preset="coco"))
     assert before != after
     os.utime(path, ns=(0, 0))
-    assert fingerprint(load_karpathy(root, preset="coco")) not in (before, after)
+    assert data_digest(load_karpathy(root, preset="coco")) not in (before, after)

@@ -3,9 +3,7 @@
 import importlib.util
 import io
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -116,7 +114,7 @@ def test_what_is_not_there_is_named(prepared, tmp_path):
     data, folder, out = prepared
     message = refusal(load_tfds, tmp_path / "gone")
     assert message.startswith(f"{tmp_path / 'gone'}: no such folder; if the data was moved, set ")
-    assert message.endswith("to make it: python -m reex_jax.datasets.prepare")
+    assert message.endswith("to make it: python -m reex_jax prepare-data")
     message = refusal(load_tfds, tmp_path)
     assert message.startswith(f"{tmp_path}: no data of TensorFlow Datasets; looked for dataset_in")
     message = refusal(load_tfds, folder, split="val")
@@ -139,7 +137,7 @@ def test_damaged_files_are_named(tmp_path):
     file.write_bytes(content[: len(content) // 2])
     message = refusal(load_tfds, folder)
     assert message.startswith(f"{folder}: damaged (")
-    assert message.endswith("prepare it anew: python -m reex_jax.datasets.prepare")
+    assert message.endswith("prepare it anew: python -m reex_jax prepare-data")
 
 
 def coco_captions(root, file_format):
@@ -234,38 +232,3 @@ def test_another_kind_of_data_set(tmp_path):
     features.write_text(features.read_text().replace('"captions"', '"labels"'))
     message = refusal(load_tfds, root)
     assert "not a set of images with captions that is known here (it has image, image/f" in message
-
-
-def prepare(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "reex_jax.datasets.prepare", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def test_the_command_prepares_a_set(tiny_coco, tmp_path):
-    where = ("--data.name=karpathy", "--data.preset=coco", f"--data.root={tiny_coco}")
-    done = prepare(f"--out={tmp_path}", *where)
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "coco_test" / "1.0.0"
-    assert f"wrote {folder}: 20 images, 100 captions; read it with --config.data.na" in done.stdout
-    assert_equal(load_tfds(folder), load_karpathy(tiny_coco, preset="coco"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--out=x", "--data.sed=1"], "error: unknown key 'data.sed'; did you mean 'data.seed'?"),
-        (["--out=x", "--data.name=folder"], "error: data.name is 'folder', so data.root must name"),
-        ([], "error: flag --out=None: Flag --out must have a value other than None."),
-    ],
-)
-def test_a_wrong_command_line_is_one_line(arguments, message):
-    done = prepare(*arguments)
-    assert done.returncode == 1
-    assert done.stderr.startswith(message) and done.stderr.count("\n") == 1

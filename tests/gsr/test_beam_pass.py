@@ -7,13 +7,11 @@ import pytest
 
 pytest.importorskip("apache_beam", reason="needs requirements-beam.txt, in its own environment")
 
-from ml_collections import ConfigDict
-
 from reex_jax.gsr.beam_pass import run_beam_pass
 from reex_jax.gsr.cache import Cache
 from reex_jax.gsr.offline import run_pass
-from reex_jax.gsr.settings import default_gsr
 from reex_jax.gsr.symspell import SymSpellRewriter
+from reex_jax.settings.repair import RepairSettings
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,13 +21,9 @@ pytestmark = [
 WORKERS = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
 
 
-def settings(folder, **changes) -> ConfigDict:
-    return ConfigDict(default_gsr() | {"rewriter": "symspell", "cache": str(folder)} | changes)
-
-
 def test_the_same_rows_as_the_pass_in_one_process(tmp_path, dictionary):
     texts = [f"teh rde dgo numbr {i}\n\u2028 {'ä' * (i % 5)}" for i in range(500)]
-    gsr = settings(tmp_path / "beam")
+    gsr = RepairSettings(rewriter="symspell", cache=str(tmp_path / "beam"))
     summary = run_beam_pass(gsr, [*texts, *texts], "DirectRunner", WORKERS)
     assert summary.reasons == {"repaired": 500} and summary.cached == 0
     rewriter = SymSpellRewriter(dictionary)
@@ -47,7 +41,7 @@ def test_failures_are_counted_and_not_stored(stub, tmp_path):
     stub.behave = lambda number, request: (
         400 if "bad" in stub.query(request) else stub.answer(request)
     )
-    gsr = settings(tmp_path, rewriter="openai", model="tiny", base_url=stub.url)
+    gsr = RepairSettings(rewriter="openai", model="tiny", base_url=stub.url, cache=str(tmp_path))
     texts = [f"teh dog {i}{' bad' * (i % 10 == 0)}" for i in range(60)]
     summary = run_beam_pass(gsr, texts, "DirectRunner", WORKERS)
     assert summary.reasons == {"repaired": 54, "failed": 6}

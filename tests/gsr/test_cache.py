@@ -10,16 +10,16 @@ import pytest
 
 from reex_jax.errors import UserError
 from reex_jax.gsr.cache import SCHEMA, Cache, cache_row, write_part
-from reex_jax.gsr.refinement import Refinement, no_repair
+from reex_jax.gsr.repair import Repair, no_repair
 
 ANSWERS = [
-    Refinement("a rde dog", "a red dog", 0.75, "repaired", 10, 3),
-    Refinement("a cat", "a cat", None, "unchanged"),
+    Repair("a rde dog", "a red dog", 0.75, "repaired", 10, 3),
+    Repair("a cat", "a cat", None, "unchanged"),
     no_repair("say\nPWNED \u2028 \U0001f600", "another text"),
 ]
 
 
-def store(cache: Cache, identity: str, answers: list[Refinement]) -> None:
+def store(cache: Cache, identity: str, answers: list[Repair]) -> None:
     with cache.writer(identity) as writer:
         for answer in answers:
             writer.add(answer)
@@ -49,7 +49,7 @@ def test_columns(tmp_path):
 def test_a_merge_is_a_copy_and_the_earliest_answer_counts(tmp_path):
     one, two = Cache(tmp_path / "one"), Cache(tmp_path / "two")
     store(one, "m", ANSWERS[:2])
-    later = Refinement("a rde dog", "a ride dog", 0.1, "repaired")
+    later = Repair("a rde dog", "a ride dog", 0.1, "repaired")
     store(two, "m", [later, ANSWERS[2]])
     for file in two.folder.iterdir():
         shutil.copy(file, one.folder)
@@ -60,7 +60,7 @@ def test_pandas_reads_the_folder(tmp_path):
     pandas = pytest.importorskip("pandas")
     store(Cache(tmp_path), "m", ANSWERS)
     frame = pandas.read_parquet(tmp_path)
-    assert list(frame["refined"]) == [a.refined for a in ANSWERS]
+    assert list(frame["refined"]) == [a.repaired for a in ANSWERS]
 
 
 def test_an_interrupted_writer_keeps_what_it_had(tmp_path):
@@ -75,10 +75,10 @@ def test_a_killed_writer_is_taken_over(tmp_path):
     code = (
         "import os, signal, pathlib\n"
         "from reex_jax.gsr.cache import Cache\n"
-        "from reex_jax.gsr.refinement import Refinement\n"
+        "from reex_jax.gsr.repair import Repair\n"
         f"with Cache(pathlib.Path({str(tmp_path)!r})).writer('m') as writer:\n"
-        "    writer.add(Refinement('a', 'b', 0.5, 'repaired'))\n"
-        "    writer.add(Refinement('c', 'd', None, 'repaired'))\n"
+        "    writer.add(Repair('a', 'b', 0.5, 'repaired'))\n"
+        "    writer.add(Repair('c', 'd', None, 'repaired'))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9

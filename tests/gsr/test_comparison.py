@@ -10,11 +10,11 @@ from reex_jax.datasets.scenes import load_scenes
 from reex_jax.gsr.comparison import TextEmbeddings, compare_fusions
 from reex_jax.gsr.drifting import DriftingRewriter
 from reex_jax.gsr.features import features_of
-from reex_jax.gsr.refinement import NoRewriter
-from reex_jax.gsr.settings import FUSION_NAMES, FusionSettings
+from reex_jax.gsr.repair import NoRewriter
 from reex_jax.gsr.symspell import SymSpellRewriter
 from reex_jax.retrieval.metrics import retrieval_metrics
-from reex_jax.settings.choices import TEXT_TO_IMAGE
+from reex_jax.settings.choices import FUSION_NAMES, TEXT_TO_IMAGE
+from reex_jax.settings.repair import FusionSettings
 
 COLOURS = tuple(sorted({w for words in COLOUR_WORDS.values() for w in words if w.isalpha()}))
 
@@ -32,11 +32,11 @@ def recalls(bench, rewriter, words, kind: str) -> dict[str, float]:
         caption if kind == "clean" else corrupt_text(caption, kind, 5, item_id=identity, seed=0)
         for caption, identity in zip(data.captions, data.caption_ids, strict=True)
     ]
-    refinements = list(rewriter.rewrite(queries))
+    repairs = list(rewriter.rewrite(queries))
     found = compare_fusions(
         embed(queries),
-        embed([item.refined for item in refinements]),
-        features_of(refinements, words),
+        embed([item.repaired for item in repairs]),
+        features_of(repairs, words),
         gallery,
         data.answers(TEXT_TO_IMAGE),
         float(np.exp(-clip.model.logit_scale[...])),
@@ -67,12 +67,12 @@ def test_a_drifting_rewriter_is_held(bench, dictionary):
 def test_what_drifts():
     drifting = DriftingRewriter(NoRewriter(), (("red", "blue"),), share=1.0)
     found = next(drifting.rewrite(["a Red dog, reddish; blue"]))
-    assert found.refined == "a blue dog, reddish; red" and found.generation == 1
+    assert found.repaired == "a blue dog, reddish; red" and found.generation == 1
     half = DriftingRewriter(NoRewriter(), (("red", "blue"),), share=0.5)
     texts = [f"{i} red" for i in range(400)]
-    spoilt = [item.refined != item.text for item in half.rewrite(texts)]
+    spoilt = [item.repaired != item.text for item in half.rewrite(texts)]
     assert 160 < sum(spoilt) < 240
-    assert spoilt == [item.refined != item.text for item in half.rewrite(texts)]
+    assert spoilt == [item.repaired != item.text for item in half.rewrite(texts)]
 
 
 def test_each_text_is_embedded_once():

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from reex_jax.gsr.features import features_of, text_features
-from reex_jax.gsr.refinement import Refinement, no_repair
+from reex_jax.gsr.repair import Repair, no_repair
 
 WORDS = {"a", "red", "dog", "cat", "big"}
 
 
 @pytest.mark.parametrize(
-    ("original", "refined", "expected"),
+    ("original", "repaired", "expected"),
     [
         ("a rde dog", "a red cat", (1 / 3, 1 / 3, 4 / 9)),  # the docstring's example
         ("a red dog", "a red dog", (0, 0, 0)),
@@ -24,8 +24,8 @@ WORDS = {"a", "red", "dog", "cat", "big"}
         ("; a dog", "a dog", (1 / 3, 0, 2 / 7)),  # a mark is damage, and no word
     ],
 )
-def test_text_features(original, refined, expected):
-    assert text_features(original, refined, WORDS) == pytest.approx(expected)
+def test_text_features(original, repaired, expected):
+    assert text_features(original, repaired, WORDS) == pytest.approx(expected)
 
 
 def test_one_new_word_stands_for_one_unknown_word():
@@ -35,8 +35,8 @@ def test_one_new_word_stands_for_one_unknown_word():
 def test_arrays():
     features = features_of(
         [
-            Refinement("a rde dog", "a red dog", 0.8, "repaired"),
-            Refinement("a rde dog", "a red dog", None, "repaired"),
+            Repair("a rde dog", "a red dog", 0.8, "repaired"),
+            Repair("a rde dog", "a red dog", None, "repaired"),
             no_repair("a rde dog", "refusal"),
         ],
         WORDS,

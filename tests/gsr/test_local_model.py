@@ -133,7 +133,7 @@ def chat_model(tmp_path_factory) -> Path:
 def test_a_chat_model(chat_model):
     rewriter = LocalRewriter(str(chat_model), "", WORDS, batch_size=2)
     found = {item.text: item for item in rewriter.rewrite(list(PAIRS))}
-    assert {text: item.refined for text, item in found.items()} == PAIRS
+    assert {text: item.repaired for text, item in found.items()} == PAIRS
     assert found["a big house"].reason == "unchanged"
     assert all(0.5 < item.generation <= 1 for item in found.values())
     assert all(item.prompt_tokens > 50 and item.reply_tokens > 3 for item in found.values())
@@ -171,7 +171,7 @@ def test_a_model_without_chat_counts_to_the_end_of_the_line(tmp_path):
     pytest.importorskip("torch")
     make_causal(tmp_path, None)
     rewriter = LocalRewriter(str(tmp_path), "", WORDS)
-    assert {item.text: item.refined for item in rewriter.rewrite(list(PAIRS))} == PAIRS
+    assert {item.text: item.repaired for item in rewriter.rewrite(list(PAIRS))} == PAIRS
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ def test_a_sequence_to_sequence_model(tmp_path):
     model.eval().save_pretrained(tmp_path)
     rewriter = LocalRewriter(str(tmp_path), "", WORDS, temperature=0.1, samples=3)
     found = {item.text: item for item in rewriter.rewrite(list(PAIRS))}
-    assert {text: item.refined for text, item in found.items()} == PAIRS
+    assert {text: item.repaired for text, item in found.items()} == PAIRS
 
 
 @pytest.mark.filterwarnings("default")
@@ -246,7 +246,7 @@ def test_openai_against_a_real_server(server, chat_model):
     endpoint = Endpoint(server, "", timeout_s=60, attempts=2)
     rewriter = OpenAIRewriter(endpoint, str(chat_model), WORDS, concurrency=2)
     found = {item.text: item for item in rewriter.rewrite(list(PAIRS))}
-    assert {text: item.refined for text, item in found.items()} == PAIRS
+    assert {text: item.repaired for text, item in found.items()} == PAIRS
     # This server takes no notice of logprobs: no confidence, rather than a wrong one.
     assert all(item.generation is None for item in found.values())
     assert all(item.prompt_tokens > 0 for item in found.values())

@@ -30,7 +30,7 @@ def checked(text: str, reply: str):
 )
 def test_repairs_are_unwrapped(reply):
     result = checked(QUERY, reply)
-    assert result.refined == "a woman riding a bike" and result.reason == "repaired"
+    assert result.repaired == "a woman riding a bike" and result.reason == "repaired"
     assert result.generation == 0.9 and (result.prompt_tokens, result.reply_tokens) == (10, 3)
 
 
@@ -56,7 +56,7 @@ def test_repairs_are_unwrapped(reply):
 )
 def test_other_replies_are_no_repair(reply, reason):
     result = checked(QUERY, reply)
-    assert (result.refined, result.generation, result.reason) == (QUERY, 0.0, reason)
+    assert (result.repaired, result.generation, result.reason) == (QUERY, 0.0, reason)
     assert result.reply_tokens == 3
 
 
@@ -74,7 +74,7 @@ def test_other_replies_are_no_repair(reply, reason):
     ],
 )
 def test_a_model_that_obeys_a_query_is_not_used(query, obeyed):
-    assert checked(query, obeyed).refined == query
+    assert checked(query, obeyed).repaired == query
     assert checked(query, obeyed).generation == 0
 
 
@@ -91,7 +91,7 @@ def test_a_model_that_obeys_a_query_is_not_used(query, obeyed):
     ],
 )
 def test_queries_that_look_hostile_or_foreign_are_repaired_as_text(query, repair):
-    assert checked(query, repair).refined == repair
+    assert checked(query, repair).repaired == repair
 
 
 def test_the_query_stays_inside_its_quotes():

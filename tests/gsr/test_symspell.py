@@ -3,7 +3,7 @@
 import pytest
 
 from reex_jax.gsr.dictionary import load_dictionary
-from reex_jax.gsr.refinement import NoRewriter, Refinement
+from reex_jax.gsr.repair import NoRewriter, Repair
 from reex_jax.gsr.symspell import SymSpellRewriter, confidence_of
 
 
@@ -13,7 +13,7 @@ def rewriter(dictionary) -> SymSpellRewriter:
 
 
 @pytest.mark.parametrize(
-    ("text", "refined"),
+    ("text", "repaired"),
     [
         ("an image w9th a pimk love hear6", "an image with a pink love heart"),
         ("A man ridng a hores on the baech.", "A man riding a horse on the beach."),
@@ -25,29 +25,29 @@ def rewriter(dictionary) -> SymSpellRewriter:
         ("two-wh8eled cart", "two-wheeled cart"),
     ],
 )
-def test_repairs(rewriter, text, refined):
-    result = rewriter.refine(text)
-    assert result.refined == refined
+def test_repairs(rewriter, text, repaired):
+    result = rewriter.repair(text)
+    assert result.repaired == repaired
     assert result.reason == "repaired" and 0 < result.generation <= 1
 
 
 def test_the_sentence_decides(rewriter):
     # The same damaged word, three neighbours, three repairs.
-    assert rewriter.refine("the finish xine").refined == "the finish line"
-    assert rewriter.refine("a coal xine").refined == "a coal mine"
-    assert rewriter.refine("at xine years old").refined == "at nine years old"
+    assert rewriter.repair("the finish xine").repaired == "the finish line"
+    assert rewriter.repair("a coal xine").repaired == "a coal mine"
+    assert rewriter.repair("at xine years old").repaired == "at nine years old"
 
 
 @pytest.mark.parametrize(
     "text", ["a red ring.", "A man riding a horse", "xqzvkjw", "собака 城市", "?", "3 x 4", "!!!"]
 )
 def test_leaves_alone(rewriter, text):
-    result = rewriter.refine(text)
-    assert result.refined == text and result.reason == "unchanged"
+    result = rewriter.repair(text)
+    assert result.repaired == text and result.reason == "unchanged"
 
 
 def test_doubt_lowers_confidence(rewriter):
-    sure, unsure = rewriter.refine("a chocolqte wall"), rewriter.refine("a glass of xine")
+    sure, unsure = rewriter.repair("a chocolqte wall"), rewriter.repair("a glass of xine")
     assert sure.generation > 0.95 > unsure.generation
     assert confidence_of([0.5, 0.5]) == pytest.approx(0.5) and confidence_of([]) == 1
 
@@ -56,7 +56,7 @@ def test_own_captions_change_the_repair(tmp_path):
     own = tmp_path / "captions.txt"
     own.write_text("a zorblat on a wall\n" * 50, "utf-8")
     mine = SymSpellRewriter(load_dictionary(str(own)))
-    assert mine.refine("a zorbiat on a wall").refined == "a zorblat on a wall"
+    assert mine.repair("a zorbiat on a wall").repaired == "a zorblat on a wall"
 
 
 def test_same_text_same_repair_in_any_order(rewriter, dictionary):
@@ -69,5 +69,5 @@ def test_same_text_same_repair_in_any_order(rewriter, dictionary):
 
 def test_none_is_the_identity():
     assert list(NoRewriter().rewrite(["a rde ring"])) == [
-        Refinement("a rde ring", "a rde ring", 1.0, "unchanged")
+        Repair("a rde ring", "a rde ring", 1.0, "unchanged")
     ]

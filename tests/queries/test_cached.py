@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 
 from reex_jax.datasets.scenes import load_scenes
-from reex_jax.datasets.settings import data_defaults
 from reex_jax.queries import cached as cached_queries
 from reex_jax.queries.own import own_query
 from reex_jax.queries.pipeline import prepared_batches
 from reex_jax.queries.source import query_source
+from reex_jax.queries.streams import Stream
+from reex_jax.settings.data import Data
 
 COUNT = 8
-ARGUMENTS = ("image_to_text", "gaussian_noise", 4, 2)
+STREAM = Stream("image_to_text", "gaussian_noise", 4, 2)
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,7 @@ def data():
 
 
 def source(data, folder):
-    settings = ConfigDict(data_defaults() | {"cache": str(folder)})
-    return query_source(settings, data, [("image_to_text", "gaussian_noise", 4)])
+    return query_source(Data(cache=str(folder)), data, [STREAM])
 
 
 @pytest.fixture
@@ -30,9 +29,9 @@ def made(monkeypatch):
     """Positions whose image is computed from now on."""
     computed = []
 
-    def noted(data, corruption, severity, seed, position):
+    def noted(data, stream, position):
         computed.append(position)
-        return original(data, corruption, severity, seed, position)
+        return original(data, stream, position)
 
     original = cached_queries.corrupted_array
     monkeypatch.setattr(cached_queries, "corrupted_array", noted)
@@ -41,10 +40,10 @@ def made(monkeypatch):
 
 def assert_right(data, query):
     batches = prepared_batches(
-        range(COUNT), lambda i: np.asarray(query(*ARGUMENTS, i)), batch_size=3, workers=4
+        range(COUNT), lambda i: np.asarray(query(STREAM, i)), batch_size=3, workers=4
     )
     images = np.concatenate([batch.inputs[batch.mask] for batch in batches])
-    expected = np.stack([np.asarray(own_query(data, *ARGUMENTS, i)) for i in range(COUNT)])
+    expected = np.stack([np.asarray(own_query(data, STREAM, i)) for i in range(COUNT)])
     np.testing.assert_array_equal(images, expected)
 
 
@@ -58,10 +57,11 @@ def test_images_are_computed_once_for_all_runs(data, tmp_path, made):
 
 def test_clean_images_and_captions_are_not_kept(data, tmp_path, made):
     query = source(data, tmp_path / "cache")
-    clean = np.asarray(query("image_to_text", "clean", 0, 0, 1))
+    clean = np.asarray(query(Stream("image_to_text", "clean", 0, 0), 1))
     np.testing.assert_array_equal(clean, np.asarray(data.images[1]))
-    expected = own_query(data, "text_to_image", "swap", 5, 0, 3)
-    assert query("text_to_image", "swap", 5, 0, 3) == expected != data.captions[3]
+    swap = Stream("text_to_image", "swap", 5, 0)
+    expected = own_query(data, swap, 3)
+    assert query(swap, 3) == expected != data.captions[3]
     assert not made and not (tmp_path / "cache").exists()
 
 

@@ -11,6 +11,7 @@ from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
 from reex_jax.queries.pipeline import prepared_batches
 from reex_jax.queries.prepare import query_preparation
+from reex_jax.queries.streams import Stream
 
 COUNT = 6
 
@@ -24,7 +25,7 @@ def batches(clip, data, direction, corruption, count, **settings):
     prepare, stack = query_preparation(clip, direction, **settings)
 
     def made(position):
-        return prepare(own_query(data, direction, corruption, 5, 0, position))
+        return prepare(own_query(data, Stream(direction, corruption, 5, 0), position))
 
     items = range(count)
     return list(prepared_batches(items, made, batch_size=4, workers=2, stack=stack))
@@ -35,14 +36,16 @@ def test_pictures_become_the_pixels_that_the_model_embeds(clip):
     made = batches(clip, data, "image_to_text", "gaussian_noise", COUNT)
     pixels = np.concatenate([batch.inputs[batch.mask] for batch in made])
     assert pixels.shape == (COUNT, 48, 48, 3) and pixels.dtype == np.float32
-    images = [own_query(data, "image_to_text", "gaussian_noise", 5, 0, i) for i in range(COUNT)]
+    images = [
+        own_query(data, Stream("image_to_text", "gaussian_noise", 5, 0), i) for i in range(COUNT)
+    ]
     expected = clip.encode_images(images)
     np.testing.assert_array_equal(clip.encode_pixels(pixels), expected)
 
 
 def test_captions_become_the_ids_that_the_model_embeds(clip):
     data = load_scenes(COUNT)
-    captions = [own_query(data, "text_to_image", "swap", 5, 0, i) for i in range(COUNT)]
+    captions = [own_query(data, Stream("text_to_image", "swap", 5, 0), i) for i in range(COUNT)]
     made = batches(clip, data, "text_to_image", "swap", COUNT)
     for start, batch in zip((0, 4), made, strict=True):
         assert batch.inputs.dtype == np.int32 and batch.inputs.shape[1] in clip.tokenizer.lengths

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from reex_jax.config import default_config
 from reex_jax.queries.streams import (
     Pass,
     Stream,
@@ -12,14 +11,13 @@ from reex_jax.queries.streams import (
     list_streams,
     query_order,
 )
+from reex_jax.settings.corruptions import Corruptions
+from reex_jax.settings.experiment import Experiment
 
 
 def test_streams_run_by_direction_then_seed_then_corruption():
-    config = default_config()
-    config.corruptions.image = ("contrast", "pixelate")
-    config.corruptions.text = ("swap",)
-    config.corruptions.severities = (1, 5)
-    config.seeds = (3, 0)
+    corruptions = Corruptions(image=("contrast", "pixelate"), text=("swap",), severities=(1, 5))
+    experiment = Experiment(corruptions=corruptions, seeds=(3, 0))
     expected = []
     for seed in (3, 0):
         expected += [
@@ -35,16 +33,13 @@ def test_streams_run_by_direction_then_seed_then_corruption():
             Stream("text_to_image", "swap", 1, seed),
             Stream("text_to_image", "swap", 5, seed),
         ]
-    assert list_streams(config) == expected
+    assert list_streams(experiment) == expected
 
 
 def test_streams_without_clean_queries_and_of_one_direction():
-    config = default_config()
-    config.directions = ("text_to_image",)
-    config.corruptions.clean = False
-    config.corruptions.image = ("contrast",)
-    config.corruptions.text = ("delete",)
-    assert list_streams(config) == [Stream("text_to_image", "delete", 5, 0)]
+    corruptions = Corruptions(clean=False, image=("contrast",), text=("delete",))
+    experiment = Experiment(directions=("text_to_image",), corruptions=corruptions)
+    assert list_streams(experiment) == [Stream("text_to_image", "delete", 5, 0)]
 
 
 def test_a_stream_says_what_it_is():
@@ -62,11 +57,8 @@ def test_a_pass_says_what_it_is():
 
 
 def streams_of_two_seeds():
-    config = default_config()
-    config.corruptions.image = ("fog", "snow")
-    config.corruptions.text = ("swap",)
-    config.seeds = (0, 1)
-    return list_streams(config)
+    corruptions = Corruptions(image=("fog", "snow"), text=("swap",))
+    return list_streams(Experiment(corruptions=corruptions, seeds=(0, 1)))
 
 
 def test_reset_starts_every_stream_from_the_source_model():

@@ -1,18 +1,10 @@
 """Rewrites captions once, before any run, and stores them.
 
-    python -m reex_jax.benchmark.list_captions --config=EXPERIMENT.py --out=captions.jsonl
-    python -m reex_jax.corruptions.text.rewrite --captions=captions.jsonl --out=sentences.jsonl \\
-        --kinds=formal,casual --rewriter=MODULE:FACTORY --rewriter_args='{"model": "..."}'
-
-FACTORY(kind, **arguments) returns a `Rewrite`. It is named, not imported, so that this package
-needs no model and no server: whoever has one brings it. Interrupted, the same command goes on
-where it stopped. Keys and passwords do not belong into --rewriter_args, which is stored.
+What rewrites is handed in, so that this package needs no model and no server. An interrupted pass
+goes on where it stopped.
 """
 
-import argparse
-import importlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,8 +25,6 @@ from reex_jax.errors import UserError, unknown
 Rewrite = Callable[[str, Sequence[str]], list[str]]
 """(instruction, captions) -> as many texts, in the same order. The instruction is one of
 SENTENCE_PROMPTS; each caption is to be sent as a message of its own."""
-
-_EXAMPLE = '{"caption_id": "...", "caption": "..."}'
 
 
 @dataclass(frozen=True)
@@ -187,7 +177,7 @@ def read_caption_list(path: Path) -> dict[str, str]:
         UserError: naming the line that is wrong.
     """
     captions: dict[str, str] = {}
-    advice = "make it with `python -m reex_jax.benchmark.list_captions`"
+    advice = "make it with `python -m reex_jax list-captions`"
     for place, record in read_json_lines(path, ("caption_id", "caption"), advice=advice):
         name, caption = record["caption_id"], record["caption"]
         if not caption.strip():
@@ -198,73 +188,3 @@ def read_caption_list(path: Path) -> dict[str, str]:
     if not captions:
         raise UserError(f"{path}: no captions; {advice}")
     return captions
-
-
-def named_factory(spec: str, arguments: str) -> Callable[[str], Rewrite]:
-    """The factory that a command line names.
-
-    Args:
-        spec: "package.module:name" of a function (kind, **arguments) -> Rewrite.
-        arguments: a JSON object with its arguments, or an empty text.
-
-    Raises:
-        UserError: there is no such thing, or the arguments are no object.
-    """
-    module, _, name = spec.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"--rewriter={spec}: cannot be loaded ({error}); name a function as MODULE:FACTORY"
-        ) from error
-    try:
-        keywords = json.loads(arguments or "{}")
-    except ValueError as error:
-        raise UserError(f"--rewriter_args is no JSON ({error}): {arguments!r}") from error
-    if not isinstance(keywords, dict):
-        raise UserError(f"--rewriter_args must be a JSON object, not {arguments!r}")
-
-    def make(kind: str) -> Rewrite:
-        try:
-            return factory(kind, **keywords)
-        except TypeError as error:
-            raise UserError(f"--rewriter={spec} with {keywords}: {error}") from error
-
-    return make
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Rewrites the captions of --captions into --out."""
-    parser = argparse.ArgumentParser(
-        prog="python -m reex_jax.corruptions.text.rewrite",
-        description="Rewrites captions in the sentence kinds and stores them.",
-    )
-    parser.add_argument("--captions", required=True, type=Path, help=f"file with {_EXAMPLE} a line")
-    parser.add_argument("--out", required=True, type=Path, help="file to write, or to go on with")
-    parser.add_argument(
-        "--kinds", default=",".join(SENTENCE_KINDS), help="of %(default)s, with commas"
-    )
-    parser.add_argument("--rewriter", required=True, help="MODULE:FACTORY")
-    parser.add_argument("--rewriter_args", default="", help="JSON object of FACTORY's arguments")
-    parser.add_argument("--batch_size", type=int, default=32, help="captions a call (%(default)s)")
-    flags = parser.parse_args(argv)
-    try:
-        report = rewrite_captions(
-            read_caption_list(flags.captions),
-            tuple(dict.fromkeys(kind.strip() for kind in flags.kinds.split(","))),
-            named_factory(flags.rewriter, flags.rewriter_args),
-            flags.out,
-            rewriter=f"{flags.rewriter} {flags.rewriter_args}".strip(),
-            batch_size=flags.batch_size,
-            progress=True,
-        )
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    print(
-        f"wrote {report.written} texts to {flags.out}, {report.present} were there; "
-        f"{report.kept} are the original, the answer being empty or too long"
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Sentence kinds: whole captions in other words, made before the run and looked up by it.
 
 Unlike the other kinds these need a model, so nothing is rewritten here: the texts come from a file
-that `python -m reex_jax.corruptions.text.rewrite` makes, or from captions that were published. They
+that `python -m reex_jax rewrite` makes, or from captions that were published. They
 have one severity, and no seed changes them.
 """
 
@@ -82,8 +82,8 @@ class SentenceRewrites:
 def how_to_make(kinds: Iterable[str]) -> str:
     """The advice that errors end with: the two commands that make a file of these kinds."""
     return (
-        "make them with `python -m reex_jax.benchmark.list_captions --config=EXPERIMENT.py "
-        "--out=captions.jsonl` and `python -m reex_jax.corruptions.text.rewrite "
+        "make them with `python -m reex_jax list-captions --config=EXPERIMENT.py "
+        "--out=captions.jsonl` and `python -m reex_jax rewrite "
         f"--captions=captions.jsonl --out=sentences.jsonl --kinds={','.join(kinds)} "
         "--rewriter=MODULE:FACTORY`"
     )

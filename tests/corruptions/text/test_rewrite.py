@@ -1,10 +1,7 @@
 import json
-import sys
-import types
 
 import pytest
 
-from reex_jax.corruptions.text import rewrite as sentences
 from reex_jax.corruptions.text.rewrite import Report, read_caption_list, rewrite_captions
 from reex_jax.corruptions.text.sentence_prompts import PROMPT_VERSION, SENTENCE_PROMPTS
 from reex_jax.corruptions.text.sentences import read_rewrites
@@ -130,54 +127,7 @@ def test_caption_lists(tmp_path):
         ((line, line), "line 2: caption '1' is there twice; keep one of them"),
         (('{"caption_id": 1, "caption": "x"}',), "line 1: expected an object with the texts"),
         (('{"caption_id": "1", "caption": " "}',), "line 1: caption '1' is empty; mend or"),
-        ((), "no captions; make it with `python -m reex_jax.benchmark.list_captions`"),
+        ((), "no captions; make it with `python -m reex_jax list-captions`"),
     ):
         with pytest.raises(UserError, match=message):
             read_caption_list(write_list(tmp_path, *lines))
-
-
-@pytest.fixture
-def module(monkeypatch):
-    """A module that the command line can name."""
-    made = types.ModuleType("fake_rewriter")
-    made.build = lambda kind, mark="!": lambda instruction, captions: [c + mark for c in captions]
-    monkeypatch.setitem(sys.modules, "fake_rewriter", made)
-
-
-def test_the_command(tmp_path, module, capsys):
-    captions = write_list(tmp_path, '{"caption_id": "1", "caption": "a dog"}')
-    out = tmp_path / "sentences.jsonl"
-    arguments = [f"--captions={captions}", f"--out={out}", "--rewriter=fake_rewriter:build"]
-    sentences.main([*arguments, '--rewriter_args={"mark": "?"}', "--kinds=active, passive"])
-    assert f"wrote 2 texts to {out}, 0 were there; 0 are" in capsys.readouterr().out
-    rewrites = read_rewrites(out)
-    assert rewrites.text("passive", "1", "a dog") == "a dog?"
-    assert rewrites.texts["active", "1"].made_by == (
-        PROMPT_VERSION,
-        'fake_rewriter:build {"mark": "?"}',
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--rewriter=no_such:thing"], "error: --rewriter=no_such:thing: cannot be loaded (No mod"),
-        (["--rewriter=fake_rewriter:none"], "cannot be loaded (module 'fake_rewriter' has no attr"),
-        (["--rewriter="], "error: --rewriter=: cannot be loaded ("),
-        (
-            ["--rewriter=fake_rewriter:build", '--rewriter_args={"x": 1}'],
-            "error: --rewriter=fake_rewriter:build with {'x': 1}: ",
-        ),
-        (["--rewriter=fake_rewriter:build", "--rewriter_args={"], "--rewriter_args is no JSON ("),
-        (
-            ["--rewriter=fake_rewriter:build", "--rewriter_args=[]"],
-            "must be a JSON object, not '[]'",
-        ),
-    ],
-)
-def test_the_command_refuses(tmp_path, module, arguments, message):
-    captions = write_list(tmp_path, '{"caption_id": "1", "caption": "a dog"}')
-    with pytest.raises(SystemExit) as stopped:
-        sentences.main([f"--captions={captions}", f"--out={tmp_path / 'o'}", *arguments])
-    assert message in str(stopped.value)
-    assert not (tmp_path / "o").exists() or not (tmp_path / "o").read_text()

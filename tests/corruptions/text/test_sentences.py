@@ -56,8 +56,8 @@ def test_missing_captions_are_named_with_the_commands_that_make_them():
         rewrites.check(["passive"], ids, list("abcdefghi"))
     assert str(error.value) == (
         "s.jsonl: no passive text for 7 of 9 captions: '2#0', '3#0', '4#0', '5#0', '6#0' and 2 "
-        "more; make them with `python -m reex_jax.benchmark.list_captions --config=EXPERIMENT.py "
-        "--out=captions.jsonl` and `python -m reex_jax.corruptions.text.rewrite "
+        "more; make them with `python -m reex_jax list-captions --config=EXPERIMENT.py "
+        "--out=captions.jsonl` and `python -m reex_jax rewrite "
         "--captions=captions.jsonl --out=sentences.jsonl --kinds=passive "
         "--rewriter=MODULE:FACTORY`"
     )

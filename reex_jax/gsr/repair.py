@@ -10,19 +10,19 @@ FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Refinement:
+class Repair:
     """One query and its repair.
 
     Attributes:
         text: the query as it arrived.
-        refined: the repair, or `text` where there is none.
+        repaired: the repair, or `text` where there is none.
         generation: generation confidence in [0, 1]; None where the rewriter cannot tell.
         reason: "repaired", "unchanged", or why the reply was not used.
         prompt_tokens, reply_tokens: what the model read and wrote; 0 for `symspell`.
     """
 
     text: str
-    refined: str
+    repaired: str
     generation: float | None
     reason: str
     prompt_tokens: int = 0
@@ -35,17 +35,15 @@ class Refinement:
 
 
 def accepted(
-    text: str, refined: str, generation: float | None, tokens: tuple[int, int] = (0, 0)
-) -> Refinement:
+    text: str, repaired: str, generation: float | None, tokens: tuple[int, int] = (0, 0)
+) -> Repair:
     """A reply that passed its checks."""
-    return Refinement(
-        text, refined, generation, UNCHANGED if refined == text else REPAIRED, *tokens
-    )
+    return Repair(text, repaired, generation, UNCHANGED if repaired == text else REPAIRED, *tokens)
 
 
-def no_repair(text: str, reason: str, tokens: tuple[int, int] = (0, 0)) -> Refinement:
+def no_repair(text: str, reason: str, tokens: tuple[int, int] = (0, 0)) -> Repair:
     """A reply that is not used: the original with confidence 0."""
-    return Refinement(text, text, 0.0, reason, *tokens)
+    return Repair(text, text, 0.0, reason, *tokens)
 
 
 class Rewriter(Protocol):
@@ -59,8 +57,8 @@ class Rewriter(Protocol):
     @property
     def identity(self) -> str: ...
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """One refinement for each text, in the order in which they are finished."""
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """One repair for each text, in the order in which they are finished."""
         ...
 
 
@@ -69,6 +67,6 @@ class NoRewriter:
 
     identity = "none"
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """Each text as its own refinement, with confidence 1."""
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """Each text as its own repair, with confidence 1."""
         return (accepted(text, text, 1.0) for text in texts)

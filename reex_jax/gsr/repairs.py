@@ -6,29 +6,28 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from reex_jax.errors import UserError
 from reex_jax.gsr.cache import Cache, unique
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.features import FusionFeatures, features_of
 from reex_jax.gsr.offline import run_pass
-from reex_jax.gsr.refinement import REPAIRED, UNCHANGED, Refinement
+from reex_jax.gsr.repair import REPAIRED, UNCHANGED, Repair
 from reex_jax.gsr.rewriters import make_rewriter
+from reex_jax.settings.repair import RepairSettings
 
 
 @dataclass(frozen=True, eq=False)
-class Refinements:
+class Repairs:
     """Repairs by query.
 
     Attributes:
         identity: of the rewriter.
-        by_text: query -> its refinement.
+        by_text: query -> its repair.
         words: known words in lower case.
     """
 
     identity: str
-    by_text: Mapping[str, Refinement] = field(repr=False)
+    by_text: Mapping[str, Repair] = field(repr=False)
     words: Container[str] = field(repr=False)
 
     def lookup(self, texts: Sequence[str]) -> tuple[list[str], FusionFeatures]:
@@ -40,68 +39,76 @@ class Refinements:
         missing = [text for text in texts if text not in self.by_text]
         if missing:
             raise UserError(
-                f"the refinement cache has no row for the query {missing[0]!r:.80}; run "
+                f"the repair cache has no row for the query {missing[0]!r:.80}; run "
                 "python -m reex_jax.gsr with the same configuration"
             )
         found = [self.by_text[text] for text in texts]
-        return [item.refined for item in found], features_of(found, self.words)
+        return [item.repaired for item in found], features_of(found, self.words)
 
     def describe(self) -> str:
         """One line: how many queries have a repair, and what became of the others."""
         reasons = Counter(item.reason for item in self.by_text.values())
         unused = len(self.by_text) - reasons[REPAIRED] - reasons[UNCHANGED]
         return (
-            f"{len(self.by_text):,} different text queries in the refinement cache: "
+            f"{len(self.by_text):,} different text queries in the repair cache: "
             f"{reasons[REPAIRED]:,} repaired, {reasons[UNCHANGED]:,} unchanged, "
             f"{unused:,} whose reply was not used ({self.identity})"
         )
 
 
-def ensure_refinements(
-    config: ConfigDict, texts: Iterable[str], arguments: Sequence[str] = ()
-) -> Refinements:
-    """The refinements of all of an experiment's text queries.
+def ensure_repairs(
+    settings: RepairSettings,
+    texts: Iterable[str],
+    *,
+    at_once: bool = False,
+    progress: bool = True,
+    arguments: Sequence[str] = (),
+) -> Repairs:
+    """The repairs of all of an experiment's text queries.
 
-    What the cache lacks is made here for the rewriter `none`, and for `symspell` on scenes, which
-    takes seconds; else it is an error.
+    What the cache lacks is made here for the rewriter `none`, and if wanted for `symspell`; else
+    it is an error.
 
     Args:
-        config: checked, with `gsr.rewriter` set.
+        settings: with a rewriter.
         texts: every text query, repeated or not.
+        at_once: whether `symspell` may make what is missing; for a data set of some thousand
+            captions that takes seconds.
+        progress: whether that shows a bar.
         arguments: the options of this command line, for the command that an error names.
 
     Raises:
         UserError: queries without a row in the cache; the message holds the command that makes
             them. Or the cache is damaged.
     """
-    gsr, wanted = config.gsr, unique(texts)
-    dictionary = load_dictionary(gsr.captions)
-    rewriter = make_rewriter(gsr, dictionary)
-    if gsr.rewriter == "none":
+    wanted = unique(texts)
+    dictionary = load_dictionary(settings.captions)
+    rewriter = make_rewriter(settings, dictionary)
+    if settings.rewriter == "none":
         found = {item.text: item for item in rewriter.rewrite(wanted)}
-        return Refinements(rewriter.identity, found, dictionary.counts)
-    folder = Path(gsr.cache)
+        return Repairs(rewriter.identity, found, dictionary.counts)
+    folder = Path(settings.cache)
     found = Cache(folder).read(rewriter.identity, wanted)
-    if len(found) < len(wanted) and gsr.rewriter == "symspell" and config.data.name == "scenes":
-        summary = run_pass(rewriter, folder, wanted, progress=config.progress)
+    if len(found) < len(wanted) and settings.rewriter == "symspell" and at_once:
+        summary = run_pass(rewriter, folder, wanted, progress=progress)
         print(f"repaired text queries into {folder}: {next(summary.lines())}", flush=True)
         found = Cache(folder).read(rewriter.identity, wanted)
     if len(found) < len(wanted):
         raise UserError(
             f"{len(wanted) - len(found)} of {len(wanted)} text queries have no row in the "
-            f"refinement cache {folder} for '{rewriter.identity}'; make them with: "
+            f"repair cache {folder} for '{rewriter.identity}'; make them with: "
             f"{offline_command(arguments)}"
         )
-    return Refinements(rewriter.identity, found, dictionary.counts)
+    return Repairs(rewriter.identity, found, dictionary.counts)
 
 
-def rewriter_identity(gsr: ConfigDict) -> str:
-    """The identity of the rewriter of `config.gsr`, already checked; see `Rewriter`.
+def rewriter_identity(settings: RepairSettings) -> str:
+    """The identity of the rewriter that settings name; see `Rewriter`.
 
     Raises:
         UserError: as `make_rewriter`, or `gsr.captions` cannot be read.
     """
-    return make_rewriter(gsr, load_dictionary(gsr.captions)).identity
+    return make_rewriter(settings, load_dictionary(settings.captions)).identity
 
 
 def offline_command(arguments: Sequence[str]) -> str:

@@ -1,21 +1,9 @@
 """Settings `data.*`: which fit each other, and how they shrink."""
 
 import pytest
-from ml_collections import ConfigDict
 
-from reex_jax.datasets.settings import DATA_CHECKS, check_data, data_defaults, shrink_data
 from reex_jax.errors import UserError
-from reex_jax.settings.checks import check_values
-
-
-def settings(**changes) -> ConfigDict:
-    return ConfigDict(data_defaults() | changes)
-
-
-def check(data: ConfigDict) -> None:
-    check_values({"data": data.to_dict()}, DATA_CHECKS, "an experiment")
-    check_data(data)
-
+from reex_jax.settings.data import Data
 
 COCO = {"name": "karpathy", "root": "/data", "preset": "coco"}
 
@@ -36,7 +24,7 @@ COCO = {"name": "karpathy", "root": "/data", "preset": "coco"}
     ],
 )
 def test_settings_that_fit(changes):
-    check(settings(**changes))
+    Data(**changes).check_complete()
 
 
 @pytest.mark.parametrize(
@@ -93,21 +81,20 @@ def test_settings_that_fit(changes):
 )
 def test_settings_that_do_not_fit(changes, message):
     with pytest.raises(UserError) as error:
-        check(settings(**changes))
+        Data.from_dict(changes, "data.").check_complete()
     assert str(error.value) == message
 
 
-def test_every_default_has_its_check():
-    assert {f"data.{key}" for key in data_defaults()} == set(DATA_CHECKS)
+def test_what_an_experiment_may_leave_to_the_command_line():
+    with pytest.raises(UserError, match=r"so data\.root must name the folder"):
+        Data(name="karpathy", preset="coco").check_complete()
 
 
 def test_small_copies():
-    assert shrink_data(settings()).num_images == 50
-    assert shrink_data(settings(num_images=8)).num_images == 8
-    assert shrink_data(settings()).max_images == 0  # scenes have none
-    assert shrink_data(settings(**COCO)).max_images == 50
-    assert shrink_data(settings(**COCO, max_images=7)).max_images == 7
-    original = settings(**COCO, max_images=700)
-    small = shrink_data(original)
-    assert small.max_images == 50 and original.max_images == 700
-    check(small)
+    assert Data().shrunk().num_images == 50
+    assert Data(num_images=8).shrunk().num_images == 8
+    assert Data().shrunk().max_images == 0  # scenes have none
+    assert Data(**COCO).shrunk().max_images == 50
+    assert Data(**COCO, max_images=7).shrunk().max_images == 7
+    original = Data(**COCO, max_images=700)
+    assert original.shrunk().max_images == 50 and original.max_images == 700

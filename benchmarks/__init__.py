@@ -1,0 +1,1 @@
+"""Measurements of speed, memory and repair; each says in its docstring what to expect."""

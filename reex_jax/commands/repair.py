@@ -1,0 +1,63 @@
+"""Repairs every text query of an experiment ahead of its run; needs no accelerator and no JAX."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from reex_jax.datasets.load import load_data
+from reex_jax.errors import UserError
+from reex_jax.gsr.dictionary import load_dictionary
+from reex_jax.gsr.offline import PassSummary, run_pass
+from reex_jax.gsr.repair import FAILED
+from reex_jax.gsr.rewriters import make_rewriter
+from reex_jax.queries.source import run_queries
+from reex_jax.queries.texts import text_queries
+from reex_jax.settings.choices import OFF, REWRITERS
+from reex_jax.settings.experiment import Experiment
+
+
+def repair_queries(
+    experiment: Experiment, runner: str = "", options: Sequence[str] = ()
+) -> PassSummary:
+    """Fills the repair cache of an experiment and prints what happened.
+
+    Args:
+        experiment: with a rewriter; with `runlocal`, its small copy is repaired.
+        runner: of Apache Beam, for example "DirectRunner" (docs/gsr.md); "": in this process.
+        options: of the runner, for example "--direct_num_workers=4".
+
+    Raises:
+        UserError: no rewriter is named, it cannot work, or some queries failed.
+    """
+    if experiment.runlocal:
+        experiment = experiment.shrunk()
+    settings = experiment.gsr
+    if settings.rewriter == OFF:
+        raise UserError(
+            f"gsr.rewriter is '', so there is nothing to do; choose one: {', '.join(REWRITERS[1:])}"
+        )
+    rewriter = make_rewriter(settings, load_dictionary(settings.captions))
+    data = load_data(experiment.data)
+    texts = text_queries(experiment, data, run_queries(experiment, data))
+    print(f"repairing text queries with {rewriter.identity}, into {settings.cache}", flush=True)
+    if runner:
+        summary = _beam_pass()(settings, texts, runner, options)
+    else:
+        summary = run_pass(rewriter, Path(settings.cache), texts, progress=experiment.progress)
+    print("\n".join(summary.lines(*settings.price_per_million)))
+    if summary.reasons[FAILED]:
+        raise UserError(
+            f"{summary.reasons[FAILED]} queries failed and have no row in the cache; start the "
+            "same command again to ask for them once more"
+        )
+    return summary
+
+
+def _beam_pass() -> Callable[..., PassSummary]:
+    try:
+        from reex_jax.gsr.beam_pass import run_beam_pass
+    except ImportError as error:
+        raise UserError(
+            f"--runner needs Apache Beam ({error}); install it into an environment of its own: "
+            "pip install -r requirements-beam.txt"
+        ) from error
+    return run_beam_pass

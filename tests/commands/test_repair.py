@@ -1,0 +1,36 @@
+"""Repairing the queries of an experiment as a command does it."""
+
+import sys
+
+import pytest
+
+from reex_jax.commands.repair import repair_queries
+from reex_jax.errors import UserError
+from reex_jax.gsr.cache import Cache
+from reex_jax.settings.data import Data
+from reex_jax.settings.experiment import Experiment
+from reex_jax.settings.repair import RepairSettings
+
+
+def test_every_text_query_gets_its_row(tmp_path, capsys):
+    settings = RepairSettings(rewriter="none", cache=str(tmp_path))
+    experiment = Experiment(gsr=settings, data=Data(num_images=3), progress=False)
+    assert repair_queries(experiment).asked == 15
+    said = capsys.readouterr().out
+    assert f"repairing text queries with none, into {tmp_path}\n0 in the cache before; as" in said
+    assert len(Cache(tmp_path).texts("none")) == 15
+    small = repair_queries(Experiment(gsr=settings, runlocal=True, progress=False))
+    assert small.asked + small.cached == 5 * 50
+
+
+def test_there_must_be_a_rewriter():
+    message = r"^gsr\.rewriter is '', so there is nothing to do; choose one: symspell, openai"
+    with pytest.raises(UserError, match=message):
+        repair_queries(Experiment())
+
+
+def test_a_runner_needs_beam(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    settings = RepairSettings(rewriter="none", cache=str(tmp_path))
+    with pytest.raises(UserError, match="--runner needs Apache Beam"):
+        repair_queries(Experiment(gsr=settings, data=Data(num_images=1)), "DirectRunner")
