@@ -12,15 +12,15 @@ from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.datasets.retrieval_set import RetrievalSet
-from reex_jax.gsr.refinements import Refinements
+from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.clip.api import Clip
 from reex_jax.queries.own import QuerySource
-from reex_jax.queries.pipeline import Batch, prepared_batches
+from reex_jax.queries.pipeline import PreparedBatch, prepared_batches
 from reex_jax.queries.prepare import (
     Prepare,
     Stack,
     query_preparation,
-    refined_preparation,
+    repaired_preparation,
 )
 from reex_jax.queries.streams import Pass, Stream, query_order
 from reex_jax.retrieval.gallery import Gallery, Items, embed_gallery
@@ -97,7 +97,7 @@ def measure(
     batch_size: int,
     workers: int,
     progress: bool,
-    refinements: Refinements | None = None,
+    repairs: Repairs | None = None,
 ) -> list[Measured]:
     """Adapts to a pass from the adapter's present state; one result for each of its streams.
 
@@ -111,13 +111,13 @@ def measure(
         batch_size: queries that arrive together.
         workers: threads that prepare queries.
         progress: whether a terminal shows a bar with queries/s, loss and confident share.
-        refinements: the queries' repairs, if the adapter fuses them.
+        repairs: the queries' repairs, if the adapter fuses them.
     """
     order = query_order(one, positions)
-    if refinements is None:
+    if repairs is None:
         preparation = query_preparation(clip, one.direction)
     else:
-        preparation = refined_preparation(clip, refinements)
+        preparation = repaired_preparation(clip, repairs)
     batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
     ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
     return [_measured(data, stream, ranks[stream][positions], course) for stream in one.streams]
@@ -134,15 +134,13 @@ def _batches(
     preparation: tuple[Prepare, Stack],
     batch_size: int,
     workers: int,
-) -> Iterator[Batch]:
+) -> Iterator[PreparedBatch]:
     """The queries in their order, made and prepared ahead of the device."""
     prepare, stack = preparation
     ids = data.caption_ids if direction == TEXT_TO_IMAGE else data.image_ids
 
     def prepared(query: tuple[Stream, int]) -> Any:
-        stream, position = query
-        made = source(direction, stream.corruption, stream.severity, stream.seed, position)
-        return prepare(made)
+        return prepare(source(*query))
 
     return prepared_batches(
         order,
@@ -159,7 +157,7 @@ def _adapt(
     answers: np.ndarray,
     one: Pass,
     order: Order,
-    batches: Iterator[Batch],
+    batches: Iterator[PreparedBatch],
     progress: bool,
 ) -> tuple[dict[Stream, np.ndarray], Course]:
     """Each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""

@@ -7,68 +7,68 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
-from reex_jax.benchmark.methods import make_adapter, repairs_queries
+from reex_jax.benchmark.methods import make_adapter
 from reex_jax.datasets.retrieval_set import RetrievalSet
-from reex_jax.gsr.refinements import Refinements
+from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.clip.api import Clip
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.streams import Pass, Stream, chosen_queries, list_passes, list_streams
 from reex_jax.reporting.environment import peak_memory_mb
 from reex_jax.reporting.run_folder import Row, RunFolder, stream_key
 from reex_jax.retrieval.gallery import Gallery
+from reex_jax.settings.experiment import Experiment
 
-Key = tuple[Any, ...]
+StreamKey = tuple[Any, ...]
 """A method and a stream, as `stream_key` gives them."""
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Prepared:
     """What all passes of a run share."""
 
-    config: ConfigDict
+    experiment: Experiment
     clip: Clip
     data: RetrievalSet
     source: QuerySource
     galleries: dict[str, Gallery]
     folder: RunFolder
-    refinements: Refinements | None = None
+    repairs: Repairs | None = None
 
 
-def key_of(method: str, stream: Stream) -> Key:
+def key_of(method: str, stream: Stream) -> StreamKey:
     """What tells the row of a method on a stream from all others."""
     return stream_key({"method": method} | vars(stream))
 
 
-def run_passes(setting: Setting, missing: AbstractSet[Key]) -> Iterator[Row]:
+def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
     """Measures every pass with a missing stream; writes and yields these one after the other."""
-    config = setting.config
-    passes = list_passes(list_streams(config), config.adapt.stream)
+    experiment = run.experiment
+    passes = list_passes(list_streams(experiment), experiment.adapt.stream)
     work = [
         (method, direction, [one for one in passes if one.direction == direction])
-        for method in config.method
-        for direction in config.directions
+        for method in experiment.method
+        for direction in experiment.directions
     ]
     total = sum(len(own) for _, _, own in work)
-    with tqdm(total=total, unit="pass", disable=None if config.progress else True) as bar:
+    with tqdm(total=total, unit="pass", disable=None if experiment.progress else True) as bar:
         for method, direction, own in work:
-            due = passes_due(setting.folder, method, own, missing)
+            due = passes_due(run.folder, method, own, missing)
             if any(due):
-                gallery = setting.galleries[direction]
-                adapter = make_adapter(config, setting.clip, gallery, method, direction)
-                for result in _adapted(setting, adapter, method, own, due, bar):
+                gallery = run.galleries[direction]
+                adapter = make_adapter(experiment, run.clip, gallery, method, direction)
+                for result in _adapted(run, adapter, method, own, due, bar):
                     if key_of(method, result.stream) in missing:
-                        yield _written(setting, method, result)
+                        yield _written(run, method, result)
             else:
                 bar.update(len(own))
 
 
 def passes_due(
-    folder: RunFolder, method: str, passes: Sequence[Pass], missing: AbstractSet[Key]
+    folder: RunFolder, method: str, passes: Sequence[Pass], missing: AbstractSet[StreamKey]
 ) -> list[bool]:
     """Which passes of a method must run, in their order.
 
@@ -88,7 +88,7 @@ def _end(folder: RunFolder, method: str, one: Pass) -> Path:
 
 
 def _adapted(
-    setting: Setting,
+    run: Prepared,
     adapter: Adapter,
     method: str,
     passes: Sequence[Pass],
@@ -96,27 +96,25 @@ def _adapted(
     bar: tqdm,
 ) -> Iterator[Measured]:
     """The passes of one method and direction that are due; each from where it must start."""
-    config, data, folder = setting.config, setting.data, setting.folder
+    experiment, data, folder = run.experiment, run.data, run.folder
     for number, one in enumerate(passes):
         bar.set_description(f"{method} {one}")
         if due[number]:
             if not one.carries_over:
-                adapter.reset()
+                adapter.reset(seed=one.streams[0].seed)
             elif not due[number - 1]:
                 adapter.restore(_end(folder, method, passes[number - 1]))
             results = measure(
                 adapter,
-                setting.clip,
+                run.clip,
                 data,
-                setting.source,
+                run.source,
                 one,
-                chosen_queries(data.num_queries(one.direction), config.max_queries),
-                batch_size=config.batch_size,
-                workers=config.data.workers,
-                progress=config.progress,
-                refinements=(
-                    setting.refinements if repairs_queries(config, one.direction) else None
-                ),
+                chosen_queries(data.num_queries(one.direction), experiment.max_queries),
+                batch_size=experiment.batch_size,
+                workers=experiment.data.workers,
+                progress=experiment.progress,
+                repairs=(run.repairs if experiment.repairs(one.direction) else None),
             )
             # Before the rows: these say that all of a stream is there.
             if number + 1 < len(passes) and passes[number + 1].carries_over:
@@ -125,11 +123,11 @@ def _adapted(
         bar.update()
 
 
-def _written(setting: Setting, method: str, result: Measured) -> Row:
+def _written(run: Prepared, method: str, result: Measured) -> Row:
     row = {"method": method, **result.row, "peak_memory_mb": round(peak_memory_mb(), 1)}
-    np.save(setting.folder.ranks(row), result.ranks)  # before the row, as above
-    setting.folder.append(row)
-    if setting.config.progress:
+    np.save(run.folder.ranks(row), result.ranks)  # before the row, as above
+    run.folder.append(row)
+    if run.experiment.progress:
         tqdm.write(_summary(row, result.stream))
     return row
 

@@ -4,16 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
-import reex_jax
 from reex_jax.benchmark.evaluate import build_gallery
-from reex_jax.benchmark.methods import check_methods, repairs_queries
-from reex_jax.benchmark.passes import Key, Setting, key_of, run_passes
-from reex_jax.config import check_config, shrink
+from reex_jax.benchmark.identity import run_identity
+from reex_jax.benchmark.methods import check_methods
+from reex_jax.benchmark.passes import Prepared, StreamKey, key_of, run_passes
 from reex_jax.datasets.load import load_data
-from reex_jax.gsr.refinements import ensure_refinements, rewriter_identity
-from reex_jax.gsr.settings import OFF
+from reex_jax.gsr.repairs import ensure_repairs, rewriter_identity
 from reex_jax.models.clip.api import Clip, load_clip
 from reex_jax.models.clip.checkpoint import checkpoint_sha256
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
@@ -23,36 +19,41 @@ from reex_jax.queries.texts import text_queries
 from reex_jax.reporting.environment import describe_environment
 from reex_jax.reporting.events import write_events
 from reex_jax.reporting.run_folder import Row, RunFolder, open_run, read_rows, run_id, stream_key
+from reex_jax.settings.choices import OFF
+from reex_jax.settings.experiment import Experiment
 
 
-def run_benchmark(config: ConfigDict, arguments: Sequence[str] = ()) -> tuple[RunFolder, list[Row]]:
+def run_benchmark(
+    experiment: Experiment, arguments: Sequence[str] = ()
+) -> tuple[RunFolder, list[Row]]:
     """Measures all methods on all streams; what an earlier, interrupted run finished is skipped.
 
     Args:
-        config: every value of the run.
+        experiment: every value of the run.
         arguments: the options of this command line, for commands that messages name.
 
     Returns:
         the results folder and its rows, method by method, in the order of the streams.
 
     Raises:
-        UserError: an impossible configuration (before any work), or faulty data or checkpoint.
+        UserError: a method that cannot be made or data of which nobody said where they lie (before
+            any work), or faulty data or checkpoint.
     """
-    check_config(config)
-    check_methods(config)
-    if config.runlocal:
-        config = shrink(config)
+    experiment.data.check_complete()
+    check_methods(experiment)
+    if experiment.runlocal:
+        experiment = experiment.shrunk()
     clip = load_clip(
-        config.checkpoint,
-        config.revision or None,
-        config.precision,
-        preprocessing=config.data.preprocessing,
-        batch_size=config.batch_size,
+        experiment.checkpoint,
+        experiment.revision or None,
+        experiment.precision,
+        preprocessing=experiment.data.preprocessing,
+        batch_size=experiment.batch_size,
     )
-    folder = _open_folder(config, clip)
+    folder = _open_folder(experiment, clip)
     finished = {stream_key(row): row for row in read_rows(folder.metrics)}
-    streams = list_streams(config)
-    keys = [key_of(method, stream) for method in config.method for stream in streams]
+    streams = list_streams(experiment)
+    keys = [key_of(method, stream) for method in experiment.method for stream in streams]
     missing = [key for key in keys if key not in finished]
     if len(missing) < len(keys):
         print(
@@ -61,42 +62,45 @@ def run_benchmark(config: ConfigDict, arguments: Sequence[str] = ()) -> tuple[Ru
             flush=True,
         )
     if missing:
-        setting = _prepare(config, clip, folder, missing, arguments)
-        for row in run_passes(setting, set(missing)):
+        run = _prepare(experiment, clip, folder, missing, arguments)
+        for row in run_passes(run, set(missing)):
             finished[stream_key(row)] = row
         write_events(folder.path, [finished[key] for key in keys])
     return folder, [finished[key] for key in keys]
 
 
-def _open_folder(config: ConfigDict, clip: Clip) -> RunFolder:
-    # Through JSON, so that tuples compare equal to the lists read back.
-    plain = json.loads(json.dumps(config.to_dict()))
+def _open_folder(experiment: Experiment, clip: Clip) -> RunFolder:
     sha256 = checkpoint_sha256(clip.folder)
-    sentences = describe_sentences(sentence_kinds(config), config.corruptions.sentences)
-    rewriter = None if config.gsr.rewriter == OFF else rewriter_identity(config.gsr)
+    sentences = describe_sentences(sentence_kinds(experiment), experiment.corruptions.sentences)
+    rewriter = None if experiment.gsr.rewriter == OFF else rewriter_identity(experiment.gsr)
     files = [sha256, *([sentences["sha256"]] if sentences else []), *filter(None, [rewriter])]
-    name = config.run_id or run_id(plain, files, reex_jax.__version__)
+    # Through JSON, so that tuples compare equal to the lists read back.
+    values = [experiment.to_dict(), run_identity(experiment, files)]
+    config, identity = json.loads(json.dumps(values))
+    name = experiment.run_id or run_id(experiment.method, identity)
     environment = describe_environment(clip.folder, sha256, sentences, rewriter)
-    return open_run(Path(config.results) / config.name / name, plain, environment)
+    path = Path(experiment.results) / experiment.name / name
+    return open_run(path, config, environment, identity)
 
 
 def _prepare(
-    config: ConfigDict,
+    experiment: Experiment,
     clip: Clip,
     folder: RunFolder,
-    missing: Sequence[Key],
+    missing: Sequence[StreamKey],
     arguments: Sequence[str],
-) -> Setting:
+) -> Prepared:
     """Reads and checks all that the passes of the missing streams may need."""
-    data = load_data(config.data)
-    source = run_queries(config, data)
+    data = load_data(experiment.data)
+    source = run_queries(experiment, data)
     directions = list(dict.fromkeys(Stream(*key[1:]).direction for key in missing))
-    refinements = None
-    if any(repairs_queries(config, direction) for direction in directions):
-        refinements = ensure_refinements(config, text_queries(config, data, source), arguments)
-        print(refinements.describe(), flush=True)
+    repairs = None
+    if any(experiment.repairs(direction) for direction in directions):
+        texts = text_queries(experiment, data, source)
+        repairs = ensure_repairs(experiment.gsr, texts, arguments)
+        print(repairs.describe(), flush=True)
     galleries = {
-        direction: build_gallery(clip, data, direction, progress=config.progress)
+        direction: build_gallery(clip, data, direction, progress=experiment.progress)
         for direction in directions
     }
-    return Setting(config, clip, data, source, galleries, folder, refinements)
+    return Prepared(experiment, clip, data, source, galleries, folder, repairs)

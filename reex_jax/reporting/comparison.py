@@ -6,7 +6,7 @@ import numpy as np
 from tabulate import tabulate
 
 from reex_jax.reporting.run_folder import Row, RunFolder
-from reex_jax.reporting.table import MEAN, TITLES, mean_and_spread, means_by_seed
+from reex_jax.reporting.table import MEAN, TITLES, mean_and_spread, means_by_seed, values_of
 from reex_jax.retrieval.metrics import paired_bootstrap
 from reex_jax.settings.choices import CLEAN
 
@@ -73,7 +73,7 @@ def _head(corruption: str, severity: int, several: bool) -> str:
 
 def _line(own: Sequence[Row], streams: Sequence[tuple[str, int]]) -> list[str]:
     found = [
-        [r["recall@1"] for r in own if (r["corruption"], r["severity"]) == stream]
+        values_of([r for r in own if (r["corruption"], r["severity"]) == stream], "recall@1")
         for stream in streams
     ]
     cells = [mean_and_spread(values, "±") if values else "-" for values in found]

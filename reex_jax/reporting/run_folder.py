@@ -16,51 +16,20 @@ from reex_jax.errors import UserError
 
 Row = dict[str, Any]
 STREAM_KEYS = ("method", "direction", "corruption", "severity", "seed")
-# Where results and repairs lie, how progress is shown and how a server is asked change no number.
-UNCOUNTED = (
-    "results",
-    "run_id",
-    "progress",
-    "data.workers",
-    "data.cache",
-    "gsr.cache",
-    "gsr.batch_size",
-    "gsr.base_url",
-    "gsr.concurrency",
-    "gsr.timeout_s",
-    "gsr.attempts",
-    "gsr.price_per_million",
-)
 _log = logging.getLogger(__name__)
 
 
-def run_id(config: Mapping[str, Any], files: Sequence[str], version: str) -> str:
-    """A name that equal configurations of equal code share, so that a restart finds its folder.
+def run_id(methods: Sequence[str], identity: Mapping[str, Any]) -> str:
+    """A name that equal runs of equal code share, so that a restart finds its folder.
 
     Args:
-        config: resolved, plain JSON values; the keys in UNCOUNTED do not count, nor does any below
-            `gsr` while `gsr.rewriter` is off.
-        files: SHA-256 of the checkpoint, and of whatever else the numbers depend on.
-        version: of the code.
+        methods: what is measured.
+        identity: plain JSON values that are equal for runs whose numbers must be equal.
     """
-    text = json.dumps([_counted(config), list(files), version], sort_keys=True)
-    methods = config["method"]
+    text = json.dumps(identity, sort_keys=True)
     name = methods[0] if len(methods) == 1 else f"{len(methods)}_methods"
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def _counted(config: Mapping[str, Any]) -> dict[str, Any]:
-    repairs = config.get("gsr", {}).get("rewriter")
-    return _without(config, UNCOUNTED if repairs else (*UNCOUNTED, "gsr"))
-
-
-def _without(config: Mapping[str, Any], keys: Sequence[str], prefix: str = "") -> dict[str, Any]:
-    return {
-        key: _without(value, keys, f"{prefix}{key}.") if isinstance(value, Mapping) else value
-        for key, value in config.items()
-        if prefix + key not in keys
-    }
 
 
 def stream_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -84,7 +53,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any]:
         """The run's resolved configuration."""
-        return _read_config(self.path / "config.json")
+        return _read_object(self.path / "config.json")
 
     def ranks(self, row: Mapping[str, Any]) -> Path:
         """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer."""
@@ -126,7 +95,12 @@ class RunFolder:
             os.fsync(file.fileno())
 
 
-def open_run(path: Path, config: Mapping[str, Any], environment: Mapping[str, Any]) -> RunFolder:
+def open_run(
+    path: Path,
+    config: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    identity: Mapping[str, Any],
+) -> RunFolder:
     """Makes the folder, or opens it again after an interruption.
 
     A last line of metrics.jsonl that a crash cut short is taken out, with a warning.
@@ -135,26 +109,41 @@ def open_run(path: Path, config: Mapping[str, Any], environment: Mapping[str, An
         path: the folder.
         config: resolved, plain JSON values.
         environment: from `describe_environment`; the first start's is kept.
+        identity: what the numbers depend on, plain JSON values; kept in environment.json.
 
     Raises:
-        UserError: the folder holds a run of another configuration (UNCOUNTED keys may differ), or
-            its config.json is damaged.
+        UserError: the folder holds a run of another identity, or its files are damaged.
     """
     path.mkdir(parents=True, exist_ok=True)
-    wanted = json.dumps(config, indent=2, sort_keys=True) + "\n"
-    config_file = path / "config.json"
-    if config_file.exists() and _counted(_read_config(config_file)) != _counted(config):
-        raise UserError(
-            f"{path} holds a run of another configuration (see its config.json); "
-            "set run_id to another name, or remove the folder"
-        )
-    if not config_file.exists():
-        text = json.dumps(environment, indent=2, sort_keys=True) + "\n"
-        _write_whole(path / "environment.json", text)
-        _write_whole(config_file, wanted)
+    config_file, environment_file = path / "config.json", path / "environment.json"
+    if config_file.exists():
+        saved = _read_object(environment_file).get("identity")
+        if saved != identity:
+            raise UserError(
+                f"{path} holds a run with another {_difference(saved, identity)}; "
+                "set run_id to another name, or remove the folder"
+            )
+    else:
+        _write_whole(environment_file, _text({**environment, "identity": identity}))
+        _write_whole(config_file, _text(config))
     folder = RunFolder(path)
     _drop_torn_line(folder.metrics)
     return folder
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2, sort_keys=True) + "\n"
+
+
+def _difference(saved: Any, own: Mapping[str, Any]) -> str:
+    """The key of the first value that differs; folders of earlier versions have none at all."""
+    if not isinstance(saved, Mapping):
+        return "version of reex_jax"
+    for key in own:
+        if saved.get(key) != own[key]:
+            inside = isinstance(own[key], Mapping) and isinstance(saved.get(key), Mapping)
+            return f"{key}: {_difference(saved[key], own[key])}" if inside else str(key)
+    return "set of " + ", ".join(sorted(saved.keys() - own.keys()))
 
 
 def read_rows(metrics: Path) -> list[Row]:
@@ -185,14 +174,16 @@ def read_rows(metrics: Path) -> list[Row]:
     return rows
 
 
-def _read_config(file: Path) -> dict[str, Any]:
+def _read_object(file: Path) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_bytes())
+        found = json.loads(file.read_bytes())
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}); remove the folder") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{file} is damaged ({error}); remove the folder") from error
-    if not isinstance(config, dict):
+    if not isinstance(found, dict):
         raise UserError(f"{file} is damaged (it holds no object); remove the folder")
-    return config
+    return found
 
 
 def _drop_torn_line(metrics: Path) -> None:

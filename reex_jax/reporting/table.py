@@ -20,7 +20,7 @@ MEAN = "mean of corruptions"
 
 def protocol_line(config: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """What a reader must know to compare the numbers: data, protocol, seeds, preprocessing."""
-    sizes = {r["direction"]: (r["num_queries"], r["gallery_size"]) for r in rows}
+    sizes = {r["direction"]: (r.get("num_queries", "?"), r.get("gallery_size", "?")) for r in rows}
     queries = "; ".join(f"{d}: {q} queries, gallery of {n}" for d, (q, n) in sizes.items())
     # From the rows: --config.runlocal runs fewer seeds than the configuration lists.
     levels = sorted({r["severity"] for r in rows if r["corruption"] != CLEAN})
@@ -69,7 +69,7 @@ def skipped_lines(rows: Sequence[Row]) -> str:
     lines = []
     for method in dict.fromkeys(r["method"] for r in rows):
         own = [r for r in rows if r["method"] == method]
-        hurt = [r for r in own if r["skipped"]]
+        hurt = [r for r in own if r.get("skipped")]
         if hurt:
             lines.append(
                 f"{method}: updates were skipped because they were not finite, in {len(hurt)} of "
@@ -79,7 +79,12 @@ def skipped_lines(rows: Sequence[Row]) -> str:
 
 
 def mean_and_spread(values: Sequence[float], sign: str = " ± ") -> str:
-    """Mean, and the standard deviation of the sample where there are several values."""
+    """Mean, and the standard deviation of the sample where there are several values.
+
+    A dash without any: rows of an earlier version lack the metrics that came later.
+    """
+    if not len(values):
+        return "-"
     mean = f"{np.mean(values):.1f}"
     return f"{mean}{sign}{np.std(values, ddof=1):.1f}" if len(values) > 1 else mean
 
@@ -87,16 +92,22 @@ def mean_and_spread(values: Sequence[float], sign: str = " ± ") -> str:
 def means_by_seed(rows: Sequence[Row], metric: str) -> list[float]:
     """The mean of a metric over corruptions, one for each seed in rising order."""
     seeds = sorted({r["seed"] for r in rows})
-    return [float(np.mean([r[metric] for r in rows if r["seed"] == s])) for s in seeds]
+    by_seed = [values_of([r for r in rows if r["seed"] == seed], metric) for seed in seeds]
+    return [float(np.mean(values)) for values in by_seed if values]
+
+
+def values_of(rows: Sequence[Row], metric: str) -> list[float]:
+    """A metric of every row that has it."""
+    return [row[metric] for row in rows if row.get(metric) is not None]
 
 
 def _cells(rows: Sequence[Row]) -> list[str]:
     """One line of a table: each metric's mean over seeds, and its spread if there are several."""
-    r1 = mean_and_spread([r["recall@1"] for r in rows])
-    if len(rows) == 1:
+    r1 = mean_and_spread(values_of(rows, "recall@1"))
+    if len(rows) == 1 and values_of(rows, "recall@1_low"):
         r1 += f" [{rows[0]['recall@1_low']:.1f}, {rows[0]['recall@1_high']:.1f}]"
-    others = [mean_and_spread([r[m] for r in rows]) for m in list(_METRICS)[1:]]
-    return [r1, *others, mean_and_spread([r["median_rank"] for r in rows])]
+    names = (*list(_METRICS)[1:], "median_rank")
+    return [r1, *(mean_and_spread(values_of(rows, name)) for name in names)]
 
 
 def _mean_cells(rows: Sequence[Row]) -> list[str]:

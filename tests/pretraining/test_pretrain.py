@@ -1,25 +1,27 @@
 """Pretraining end to end at toy size: it learns, resumes exactly, and exports what loads."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import optax
 import pytest
-from ml_collections import ConfigDict
 from PIL import Image
 
 from reex_jax.datasets import scenes
 from reex_jax.datasets.scene_world import Dice
 from reex_jax.errors import UserError
 from reex_jax.models.clip.api import load_clip
-from reex_jax.pretrain import pretrain
 from reex_jax.pretraining.batches import BatchSource, roughen, training_batches
+from reex_jax.pretraining.run import pretrain
 from reex_jax.pretraining.step import PixelScaling, contrastive_loss, to_pixels
 from reex_jax.pretraining.vocabulary import train_merges
+from reex_jax.settings.pretraining import Pretraining
 
 
-def toy_config(workdir, num_steps: int) -> ConfigDict:
+def toy_config(workdir, num_steps: int) -> Pretraining:
     tower = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    return ConfigDict(
+    return Pretraining.from_dict(
         {
             "workdir": str(workdir),
             "seed": 0,
@@ -64,16 +66,17 @@ def test_resumed_run_ends_as_an_uninterrupted_one(tmp_path, capsys):
     np.testing.assert_array_equal(whole.encode_images(images), resumed.encode_images(images))
 
     config = toy_config(tmp_path / "second", 4)
-    config.init = str(tmp_path / "whole" / "export")
+    config = replace(config, init=str(tmp_path / "whole" / "export"))
     second = load_clip(pretrain(config))
     assert not np.array_equal(second.encode_texts(texts), whole.encode_texts(texts))
     config = toy_config(tmp_path / "third", 2)
-    config.init, config.model.projection_dim = str(tmp_path / "whole" / "export"), 4
+    export = str(tmp_path / "whole" / "export")
+    config = replace(config, init=export, model=replace(config.model, projection_dim=4))
     with pytest.raises(UserError, match="another shape than this config"):
         pretrain(config)
 
 
-def pretrain_until(config: ConfigDict, step: int) -> None:
+def pretrain_until(config: Pretraining, step: int) -> None:
     """Runs `pretrain` with batches that end in an interruption after `step`."""
 
     def interrupted(source, first, num_steps):
@@ -81,13 +84,13 @@ def pretrain_until(config: ConfigDict, step: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reex_jax.pretrain.training_batches", interrupted)
+        patch.setattr("reex_jax.pretraining.run.training_batches", interrupted)
         pretrain(config)
 
 
 def test_batch_must_divide_over_devices(tmp_path):
     config = toy_config(tmp_path, 2)
-    config.batch_size = 12
+    config = replace(config, batch_size=12)
     with pytest.raises(UserError, match="batch_size 12 cannot be split over 8 devices"):
         pretrain(config)
 

@@ -1,0 +1,98 @@
+"""How every command starts: its arguments become settings, its errors one line, its help a page.
+
+python -m reex_jax COMMAND --config=FILE[:SWEEPS] --config.KEY=VALUE --OPTION=VALUE
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from absl import flags, logging
+
+from reex_jax.commands.arguments import Arguments, Option, parse_arguments, without_file
+from reex_jax.commands.experiment_file import sweeps_of
+from reex_jax.commands.help import command_help
+from reex_jax.errors import UserError
+from reex_jax.settings.fields import Settings
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        name: what users type behind `python -m reex_jax`.
+        summary: one line for the list of commands.
+        work: "module:function" of this package, called with `Arguments`; imported when it starts,
+            so that help and mistakes need no JAX.
+        settings: "module:class" of what `flag` reads; "" for a command without.
+        flag: "config" for an experiment's file and single values, else the prefix of values alone.
+        example: a file of experiments/ that this command runs; "" where none is read.
+        options: the flags beside.
+    """
+
+    name: str
+    summary: str
+    work: str
+    settings: str = ""
+    flag: str = "config"
+    example: str = ""
+    options: tuple[Option, ...] = ()
+
+    def settings_class(self) -> type[Settings] | None:
+        """The class of the settings, imported."""
+        return find(self.settings) if self.settings else None
+
+
+def find(home: str) -> Any:
+    """What "module:name" of this package stands for."""
+    module, _, name = home.partition(":")
+    return getattr(importlib.import_module(f"reex_jax.{module}"), name)
+
+
+def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
+    """Parses, does the work, and ends the process.
+
+    Exit status 0; 1 after one line on stderr where the user must mend something. Libraries' log
+    messages below warnings are left out.
+
+    Args:
+        command: what to do.
+        argv: what the user typed behind the program; None for this process's.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(given):
+        _without_traceback(lambda: print(_help(command, given)))
+    # Libraries read flags of their own (grain does): nobody gives any, but they must be parsed.
+    flags.FLAGS(["reex_jax"])
+    logging.set_verbosity(logging.WARNING)
+    _without_traceback(lambda: find(command.work)(read_arguments(command, given)))
+
+
+def _without_traceback(work: Callable[[], Any]) -> NoReturn:
+    try:
+        work()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    sys.exit(0)
+
+
+def read_arguments(command: Command, given: Sequence[str]) -> Arguments:
+    """The settings and options of a command line.
+
+    Raises:
+        UserError: whatever is wrong with it, in one line.
+    """
+    kind = command.settings_class()
+    return parse_arguments(given, kind, command.flag, command.example, command.options)
+
+
+def _help(command: Command, given: Sequence[str]) -> str:
+    """The page of a command; where a file is named, with its sweeps."""
+    kind = command.settings_class()
+    _, file = without_file(given, command.flag)
+    sweeps = sweeps_of(file) if file else {}
+    settings = {} if kind is None else {command.flag: kind()}
+    return command_help(command.name, command.summary, settings, command.options, sweeps)
