@@ -14,7 +14,7 @@ from reex_jax.datasets.load import load_data
 from reex_jax.settings.data import Data
 
 
-def write_prepared(settings: Data, out: str | Path, name: str = "") -> Path:
+def prepare_data(settings: Data, out: str | Path, name: str = "") -> Path:
     """Loads a data set with all its checks, writes it, and prints how it is read.
 
     Args:
