@@ -2,7 +2,7 @@
 
 import pytest
 
-from reex_jax.commands.prepare_data import prepare_data
+from reex_jax.commands.prepare_data import write_data
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.tfds_reader import load_tfds
 from reex_jax.errors import UserError
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorflow_d
 
 
 def test_a_prepared_set(tiny_coco, tmp_path, capsys):
-    folder = prepare_data(Data(name="karpathy", preset="coco", root=str(tiny_coco)), tmp_path)
+    folder = write_data(Data(name="karpathy", preset="coco", root=str(tiny_coco)), tmp_path)
     assert folder == tmp_path / "coco_test" / "1.0.0"
     assert (
         f"wrote {folder}: 20 images, 100 captions; read it with --config.data.name=tfds "
@@ -23,7 +23,7 @@ def test_a_prepared_set(tiny_coco, tmp_path, capsys):
 
 
 def test_the_name_may_be_chosen(tmp_path):
-    folder = prepare_data(Data(num_images=2, split="tune"), tmp_path, "mine")
+    folder = write_data(Data(num_images=2, split="tune"), tmp_path, "mine")
     assert (
         folder == tmp_path / "mine" / "1.0.0" and len(load_tfds(folder, split="tune").images) == 2
     )
@@ -31,4 +31,4 @@ def test_the_name_may_be_chosen(tmp_path):
 
 def test_a_set_of_which_nobody_said_where_it_lies(tmp_path):
     with pytest.raises(UserError, match=r"data\.name is 'folder', so data\.root must"):
-        prepare_data(Data(name="folder"), tmp_path)
+        write_data(Data(name="folder"), tmp_path)
