@@ -36,7 +36,8 @@ def rewrite(arguments: Arguments) -> None:
         options["kinds"] = options["kinds"].split(",")
     if "batch_size" in options:
         if not options["batch_size"].isdecimal() or int(options["batch_size"]) < 1:
-            raise UserError(
+            given = options["batch_size"]
+            raise UserError(f"--batch_size is {given!r}; it must be a whole number from 1")
                 f"--batch_size is {options['batch_size']!r}; it must be a number from 1"
             )
         options["batch_size"] = int(options["batch_size"])
