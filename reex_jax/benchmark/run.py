@@ -20,6 +20,7 @@ from reex_jax.reporting.environment import describe_environment
 from reex_jax.reporting.events import write_events
 from reex_jax.reporting.run_folder import Row, RunFolder, open_run, read_rows, run_id, stream_key
 from reex_jax.settings.choices import OFF
+from reex_jax.settings.data import SCENES
 from reex_jax.settings.experiment import Experiment
 
 
@@ -97,7 +98,13 @@ def _prepare(
     repairs = None
     if any(experiment.repairs(direction) for direction in directions):
         texts = text_queries(experiment, data, source)
-        repairs = ensure_repairs(experiment.gsr, texts, arguments)
+        repairs = ensure_repairs(
+            experiment.gsr,
+            texts,
+            at_once=experiment.data.name == SCENES,
+            progress=experiment.progress,
+            arguments=arguments,
+        )
         print(repairs.describe(), flush=True)
     galleries = {
         direction: build_gallery(clip, data, direction, progress=experiment.progress)

@@ -6,9 +6,15 @@ python -m reex_jax list-captions --config=experiments/scenes_c.py --out=captions
 import json
 from pathlib import Path
 
+from reex_jax.commands.arguments import Arguments
 from reex_jax.datasets.load import load_data
 from reex_jax.errors import UserError
 from reex_jax.settings.experiment import Experiment
+
+
+def list_captions(arguments: Arguments) -> None:
+    """The command: what the experiment and its options say."""
+    write_captions(arguments.settings, arguments.options["out"])
 
 
 def write_captions(experiment: Experiment, out: str | Path) -> None:

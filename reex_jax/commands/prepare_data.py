@@ -10,11 +10,17 @@ and order kept, and says how a run reads it. The keys of `data` are those of a r
 import re
 from pathlib import Path
 
+from reex_jax.commands.arguments import Arguments
 from reex_jax.datasets.load import load_data
 from reex_jax.settings.data import Data
 
 
-def prepare_data(settings: Data, out: str | Path, name: str = "") -> Path:
+def prepare_data(arguments: Arguments) -> None:
+    """The command: what its options say."""
+    write_data(arguments.settings, **arguments.options)
+
+
+def write_data(settings: Data, out: str | Path, name: str = "") -> Path:
     """Loads a data set with all its checks, writes it, and prints how it is read.
 
     Args:

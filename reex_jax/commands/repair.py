@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from reex_jax.commands.arguments import Arguments
 from reex_jax.datasets.load import load_data
 from reex_jax.errors import UserError
 from reex_jax.gsr.dictionary import load_dictionary
@@ -13,6 +14,12 @@ from reex_jax.queries.source import run_queries
 from reex_jax.queries.texts import text_queries
 from reex_jax.settings.choices import OFF, REWRITERS
 from reex_jax.settings.experiment import Experiment
+
+
+def repair(arguments: Arguments) -> None:
+    """The command: what the experiment and its options say."""
+    options = arguments.options
+    repair_queries(arguments.settings, options["runner"], options["beam"])
 
 
 def repair_queries(

@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from reex_jax.commands.arguments import Arguments
 from reex_jax.corruptions.text.rewrite import (
     Report,
     Rewrite,
@@ -22,6 +23,25 @@ from reex_jax.corruptions.text.rewrite import (
 )
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.errors import UserError
+
+
+def rewrite(arguments: Arguments) -> None:
+    """The command: what its options say.
+
+    Raises:
+        UserError: a batch size that is no number; see `rewrite_file`.
+    """
+    options = {name: value for name, value in arguments.options.items() if value}
+    if "kinds" in options:
+        options["kinds"] = options["kinds"].split(",")
+    if "batch_size" in options:
+        if not options["batch_size"].isdecimal() or int(options["batch_size"]) < 1:
+            given = options["batch_size"]
+            raise UserError(f"--batch_size is {given!r}; it must be a whole number from 1")
+                f"--batch_size is {options['batch_size']!r}; it must be a number from 1"
+            )
+        options["batch_size"] = int(options["batch_size"])
+    rewrite_file(**options)
 
 
 def rewrite_file(

@@ -5,11 +5,9 @@ stands any value: an array, a mapping, an object of somebody's own.
 """
 
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from reex_jax.errors import UserError, unknown
@@ -215,61 +213,3 @@ def unknown_key(key: str, known: Iterable[str]) -> UserError:
     beside = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
     listed = {prefix + (f"{n.split('.')[0]}.*" if "." in n else n) for n in beside}
     return unknown("config key", key, known, listed)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def check_values(values: Mapping[str, Any], checks: Mapping[str, Check], example: str) -> None:
-    """Refuses unknown and missing keys, then runs every check.
-
-    Args:
-        values: a configuration, nested.
-        checks: "key.of.a.value" -> its check.
-        example: a file that has every key.
-
-    Raises:
-        UserError: naming the key, its value and what is allowed.
-    """
-    flat = _flat(values)
-    for key in flat:
-        if key not in checks:
-            raise unknown_key(key, checks)
-    missing = [key for key in checks if key not in flat]
-    if missing:
-        raise UserError(f"config keys are missing: {', '.join(missing)}; see {example}")
-    for key, check in checks.items():
-        check(key, flat[key])
-
-
-def check_arguments(argv: Sequence[str], keys: Iterable[str], example: str) -> None:
-    """Refuses what absl would answer with a traceback; call it before the flags are parsed.
-
-    Args:
-        argv: the command line, its first item being the program.
-        keys: every `--config.key` that exists.
-        example: a configuration file that exists.
-
-    Raises:
-        UserError: a `--config.key` that does not exist, or a configuration file that does not.
-    """
-    known = tuple(keys)
-    for position, argument in enumerate(argv[1:], 1):
-        key = re.match(r"--?(?:no)?config\.([^=]+)", argument)
-        if key and key[1] not in known:
-            raise unknown_key(key[1], known)
-        file = re.match(r"--?config(?:=(.*))?$", argument)
-        if file:
-            path = file[1] if file[1] is not None else "".join(argv[position + 1 : position + 2])
-            if not Path(path.split(":")[0]).is_file():
-                raise UserError(
-                    f"no configuration file {path!r}; name one of the folder experiments/, for "
-                    f"example --config={example}"
-                )

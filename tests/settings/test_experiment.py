@@ -207,12 +207,14 @@ def test_settings_of_methods_that_do_not_run_are_checked():
 
 @pytest.mark.parametrize(
     "values",
-    [3, None, "text", [1], {3: 4}, {"data": np.zeros(3)}, {"data": {"seed": np.zeros(2)}}]
-    + [{"method": np.array(["none"])}, {"variants": {"name": "a"}}, {"seeds": {1, 2}}]
-    + [{"settings": [1]}, {"settings": {3: {}}}, {"settings": {"reex": 3}}]
-    + [{"directions": [["image_to_text"]]}, {"adapt": {"score": []}}, {"adapt": {"score": {}}}]
-    + [{"settings": {"tnet": {"image": {}}}}, {"settings": {"own": 3}}]
-    + [{"variants": [{"name": "a", "method": "reex", "changes": {}, "colour": 1}]}],
+    [
+        *(3, None, "text", [1], {3: 4}, {"data": np.zeros(3)}, {"data": {"seed": np.zeros(2)}}),
+        *({"method": np.array(["none"])}, {"variants": {"name": "a"}}, {"seeds": {1, 2}}),
+        *({"settings": [1]}, {"settings": {3: {}}}, {"settings": {"reex": 3}}),
+        *({"directions": [["image_to_text"]]}, {"adapt": {"score": []}}, {"adapt": {"score": {}}}),
+        *({"settings": {"tnet": {"image": {}}}}, {"settings": {"own": 3}}),
+        {"variants": [{"name": "a", "method": "reex", "changes": {}, "colour": 1}]},
+    ],
 )
 def test_whatever_stands_there_is_refused_in_words(values):
     with pytest.raises(UserError):
