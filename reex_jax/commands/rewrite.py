@@ -38,8 +38,6 @@ def rewrite(arguments: Arguments) -> None:
         if not options["batch_size"].isdecimal() or int(options["batch_size"]) < 1:
             given = options["batch_size"]
             raise UserError(f"--batch_size is {given!r}; it must be a whole number from 1")
-                f"--batch_size is {options['batch_size']!r}; it must be a number from 1"
-            )
         options["batch_size"] = int(options["batch_size"])
     rewrite_file(**options)
 
