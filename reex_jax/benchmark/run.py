@@ -15,7 +15,6 @@ from reex_jax.datasets.load import load_data
 from reex_jax.gsr.refinements import ensure_refinements, rewriter_identity
 from reex_jax.gsr.settings import OFF
 from reex_jax.models.clip.api import Clip, load_clip
-from reex_jax.models.clip.checkpoint import checkpoint_sha256
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.streams import Stream, list_streams
@@ -71,7 +70,7 @@ def run_benchmark(config: ConfigDict, arguments: Sequence[str] = ()) -> tuple[Ru
 def _open_folder(config: ConfigDict, clip: Clip) -> RunFolder:
     # Through JSON, so that tuples compare equal to the lists read back.
     plain = json.loads(json.dumps(config.to_dict()))
-    sha256 = checkpoint_sha256(clip.folder)
+    sha256 = clip.sha256
     sentences = describe_sentences(sentence_kinds(config), config.corruptions.sentences)
     rewriter = None if config.gsr.rewriter == OFF else rewriter_identity(config.gsr)
     files = [sha256, *([sentences["sha256"]] if sentences else []), *filter(None, [rewriter])]
