@@ -194,7 +194,9 @@ def _apply(
     finite = jnp.isfinite(loss.value)
     for leaf in jax.tree.leaves(gradient):
         finite &= jnp.isfinite(leaf).all()
-    changes, moments = optimizer.update(gradient, state.optimizer, state.parameters)
+    # optax raises a float to the power of its int32 count.
+    with jax.numpy_dtype_promotion("standard"):
+        changes, moments = optimizer.update(gradient, state.optimizer, state.parameters)
     rate, back = constants.learning_rate, loss.decay
     moved = jax.tree.map(
         lambda p, c, source: p - rate * c + back * (source - p),

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from reex_jax.arrays import cosines, entropy, log_softmax_at, unit
 from reex_jax.gsr.features import FusionFeatures
-from reex_jax.gsr.settings import FusionSettings
+from reex_jax.settings.repair import FusionSettings
 
 WeightRule = Callable[
     [jax.Array, jax.Array, FusionFeatures, jax.Array, jax.Array, FusionSettings], jax.Array

@@ -48,7 +48,9 @@ def test_filters_choose_exactly_the_layer_norms(tiny, query):
 def test_the_split_tower_embeds_as_the_whole_one(tiny, golden, parameters):
     tokens = golden["tokens"][:4].astype(np.int32)
     encoder = query_encoder(tiny, "text", parameters)
-    found = encoder.embed(encoder.parameters, constants_of(encoder, golden["image_embeds"]), tokens)
+    found = encoder.embed(
+        encoder.parameters, constants_of(encoder, golden["image_embeds"]), jnp.asarray(tokens)
+    )
     np.testing.assert_allclose(found, tiny.encode_tokens(tokens), atol=1e-6)
 
 
@@ -78,9 +80,9 @@ def test_each_image_has_its_own_order(tiny, golden):
     encoder = query_encoder(tiny, "image", "layer_norms")
     same = np.repeat(golden["images"].transpose(0, 2, 3, 1)[:1], 3, axis=0)
     keys = jax.random.split(jax.random.key(0), 3)
-    moved = np.asarray(encoder.shuffle(same, keys))
+    moved = np.asarray(encoder.shuffle(jnp.asarray(same), keys))
     assert len({image.tobytes() for image in moved}) == 3
-    np.testing.assert_array_equal(encoder.shuffle(same, keys), moved)
+    np.testing.assert_array_equal(encoder.shuffle(jnp.asarray(same), keys), moved)
 
 
 between = jax.jit(shuffle_between)
@@ -114,7 +116,7 @@ def test_texts_shuffle_between_their_own_start_and_end(tiny, golden):
     encoder = query_encoder(tiny, "text", "layer_norms")
     ids = golden["tokens"][:6].astype(np.int32)
     keys = jax.random.split(jax.random.key(1), 6)
-    moved = np.asarray(encoder.shuffle(ids, keys))
+    moved = np.asarray(encoder.shuffle(jnp.asarray(ids), keys))
     for was, now in zip(ids, moved, strict=True):
         end = list(was).index(255)
         assert now[0] == was[0] and sorted(now[1:end]) == sorted(was[1:end])

@@ -73,7 +73,8 @@ def test_gradients_flow_through_both_texts(tiny, golden, queries):
     fused = fused_encoder(plain, FusionRule("fixed", FusionSettings(w_fixed=0.3)))
     gallery = jnp.asarray(golden["image_embeds"])
     rest = gallery, jnp.float32(tiny.temperature), jnp.float32(1)
-    constants, some = Constants(plain.frozen, plain.parameters, *rest), rows_of(queries, slice(3))
+    constants = Constants(plain.frozen, plain.parameters, *rest)
+    some = jax.tree.map(jnp.asarray, rows_of(queries, slice(3)))
     pull = gallery[:3]
 
     def along(embedding):
@@ -96,7 +97,8 @@ def test_gradients_flow_through_both_texts(tiny, golden, queries):
 def test_both_texts_shuffle_inside(tiny, queries):
     plain = query_encoder(tiny, "text", "layer_norms")
     fused = fused_encoder(plain, FusionRule("dynamic", SETTINGS))
-    keys, some = jax.random.split(jax.random.key(0), 4), rows_of(queries, slice(4))
+    keys = jax.random.split(jax.random.key(0), 4)
+    some = jax.tree.map(jnp.asarray, rows_of(queries, slice(4)))
     moved = fused.shuffle(some, keys)
     for now, was in ((moved.ids, some.ids), (moved.repair_ids, some.repair_ids)):
         np.testing.assert_array_equal(now, plain.shuffle(was, keys))

@@ -10,7 +10,9 @@ from reex_jax.adaptation.objective import Loss, Objective
 
 def pull(batch):
     """A loss with gradients everywhere: towards the first gallery item."""
-    return -jnp.where(batch.mask, batch.similarities[:, 0], 0.0).sum() / batch.count
+    return -jnp.where(batch.mask, batch.similarities[:, 0], 0.0).sum() / batch.count.astype(
+        jnp.float32
+    )
 
 
 def count_losses(start):
