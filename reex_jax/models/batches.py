@@ -36,7 +36,7 @@ def embed_batches(
     done: list[np.ndarray] = []
     running: list[tuple[jax.Array, int]] = []
     for batch in batches:
-        padded = _pad_rows(batch, _padded_rows(len(batch), batch_size))
+        padded = _pad_rows(batch, padded_rows(len(batch), batch_size))
         running.append((embed(jax.device_put(padded)), len(batch)))
         # One batch ahead: the next is prepared while the device works, and no more queue up.
         if len(running) > 1:
@@ -49,7 +49,7 @@ def _fetch(embeddings: jax.Array, count: int) -> np.ndarray:
     return np.asarray(jax.device_get(embeddings), np.float32)[:count]
 
 
-def _padded_rows(count: int, batch_size: int) -> int:
+def padded_rows(count: int, batch_size: int) -> int:
     """The smallest of batch_size, batch_size / 4, / 16, ... (rounded up) that holds count rows."""
     while count <= (smaller := -(-batch_size // 4)) < batch_size:
         batch_size = smaller

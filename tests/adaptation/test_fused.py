@@ -40,7 +40,9 @@ def queries(golden):
 def make(tiny, golden):
     def adapter(fusion="dynamic", **changes):
         rule = {"fusion": fusion, "fusion_settings": SETTINGS} if fusion else {}
-        settings = {"query": "text", "batch_size": 16, "steps": 1, "learning_rate": 1e-2} | changes
+        settings = {"query": "text", "batch_size": 16, "steps": 1} | changes
+        if settings.get("method") != "none":
+            settings = {"learning_rate": 1e-2} | settings
         return Adapter(tiny, golden["image_embeds"], **rule, **settings)
 
     return adapter
