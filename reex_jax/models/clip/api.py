@@ -191,10 +191,8 @@ class Clip:
     def pad_texts(self, rows: Sequence[np.ndarray], one_length: bool = False) -> np.ndarray:
         """Rows of `prepare_text` as one array: [n, length] int32.
 
-        Args:
-            rows: n captions.
-            one_length: pad to the tokenizer's full length, not to the shortest of its few that
-                holds them all; the text tower is causal, so this changes no embedding.
+        With `one_length` as long as the model takes, else as the tokenizer's shortest length that
+        holds them all; the text tower is causal, so this changes no embedding.
         """
         tokenizer = self._own_tokenizer()
         length = tokenizer.max_length if one_length else None
