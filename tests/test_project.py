@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from reex_jax.config import check_config
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +21,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 # Lowest first. A part imports from itself and from the lines above its own, never sideways.
 LAYERS = (
     {"errors"},
+    {"arrays"},
     {"checkpoints", "corruptions", "command_line"},
     {"settings"},
     {"models"},
