@@ -34,18 +34,8 @@ Fusion = Callable[
 """As `WeightRule`, but -> (fused, of unit length; weight)."""
 
 
-def normalised_entropy(
-    queries: Float[Array, "batch dim"],
-    gallery: Float[Array, "items dim"],
-    temperature: Float[Array, ""],
-) -> Float[Array, " batch"]:
-    """Entropy of each query's softmax over the gallery, divided by log N: in [0, 1].
-
-    Args:
-        queries: unit rows.
-        gallery: unit rows.
-        temperature: above 0, the model's own.
-    """
+def normalised_entropy(queries: Embeddings, gallery: Gallery, temperature: Temperature) -> Weights:
+    """Entropy of each query's softmax over the gallery's N items, divided by log N: in [0, 1]."""
     log_p = log_softmax_at(cosines(queries, gallery), temperature)
     return entropy(log_p) / jnp.log(jnp.float32(max(gallery.shape[0], 2)))
 
