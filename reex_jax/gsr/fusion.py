@@ -41,7 +41,8 @@ def normalised_entropy(
         gallery: unit rows.
         temperature: above 0, the model's own.
     """
-    log_p = log_softmax_at(cosines(queries, gallery), temperature)
+    scores = cosines(jnp.asarray(queries), jnp.asarray(gallery))
+    log_p = log_softmax_at(scores, jnp.float32(temperature))
     return entropy(log_p) / jnp.log(jnp.float32(max(gallery.shape[0], 2)))
 
 
