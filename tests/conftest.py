@@ -30,7 +30,6 @@ ARRAY_PACKAGES = (
     "reex_jax.adaptation.objective",
     "reex_jax.adaptation.source_pairs",
     "reex_jax.adaptation.update",
-    "reex_jax.gsr.fusion",
     "reex_jax.models.clip.model",
     "reex_jax.retrieval.chunks",
     "reex_jax.retrieval.device_gallery",

@@ -197,7 +197,7 @@ def test_layer_norms_can_be_selected_by_path(small):
 
 
 def test_gradients_of_layer_norms_skip_the_frozen_matrices(small):
-    pixels = some_pixels(8)
+    pixels = jnp.asarray(some_pixels(8))
 
     def gradient_flops(*filters):
         structure, moving, *frozen = nnx.split(small.vision, *filters)
