@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from reex_jax.corruptions.image.kinds import IMAGE_BENCHMARK, IMAGE_CORRUPTIONS, corrupt_image
 from reex_jax.corruptions.text.kinds import TEXT_CORRUPTIONS, corrupt_text
 from reex_jax.errors import UserError
-from reex_jax.models.clip.images import open_image
+from reex_jax.models.images import open_image
 
 CAPTION = "A red house with a white door stands beside a tall green tree on a sunny day."
 """What the drawn picture shows."""

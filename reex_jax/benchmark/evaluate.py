@@ -13,7 +13,7 @@ from tqdm import tqdm
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
-from reex_jax.models.clip.api import Clip
+from reex_jax.models.two_tower import TwoTower
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.pipeline import PreparedBatch, prepared_batches
 from reex_jax.queries.prepare import (
@@ -68,19 +68,21 @@ class Measured:
     ranks: np.ndarray
 
 
-def build_gallery(clip: Clip, data: RetrievalSet, direction: str, *, progress: bool) -> Gallery:
+def build_gallery(
+    model: TwoTower, data: RetrievalSet, direction: str, *, progress: bool
+) -> Gallery:
     """Embeds the clean gallery of a direction with the source model."""
     encode: Encoder
     items: Items
     if direction == TEXT_TO_IMAGE:
-        encode, items, ids, what = clip.encode_images, data.images, data.image_ids, "images"
+        encode, items, ids, what = model.encode_images, data.images, data.image_ids, "images"
     else:
-        encode, items, ids, what = clip.encode_texts, data.captions, data.caption_ids, "captions"
+        encode, items, ids, what = model.encode_texts, data.captions, data.caption_ids, "captions"
     return embed_gallery(
         encode,
         items,
         ids,
-        batch_size=clip.batch_size,
+        batch_size=model.batch_size,
         describe=f"gallery: {what}",
         progress=progress,
     )
@@ -88,7 +90,7 @@ def build_gallery(clip: Clip, data: RetrievalSet, direction: str, *, progress: b
 
 def measure(
     adapter: Adapter,
-    clip: Clip,
+    model: TwoTower,
     data: RetrievalSet,
     source: QuerySource,
     one: Pass,
@@ -103,7 +105,7 @@ def measure(
 
     Args:
         adapter: adapts and ranks; its state is changed.
-        clip: says how queries are prepared.
+        model: says how queries are prepared.
         data: the set that the queries come from.
         source: makes the queries.
         one: the pass.
@@ -115,9 +117,9 @@ def measure(
     """
     order = query_order(one, positions)
     if repairs is None:
-        preparation = query_preparation(clip, one.direction)
+        preparation = query_preparation(model, one.direction)
     else:
-        preparation = repaired_preparation(clip, repairs)
+        preparation = repaired_preparation(model, repairs)
     batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
     ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
     return [_measured(data, stream, ranks[stream][positions], course) for stream in one.streams]

@@ -5,7 +5,7 @@ from typing import Any
 from reex_jax.adaptation.adapter import Adapter, choose_devices
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.errors import UserError
-from reex_jax.models.clip.api import Clip
+from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.gallery import Gallery
 from reex_jax.settings.adaptation import adapter_settings
 from reex_jax.settings.choices import QUERY_OF
@@ -37,7 +37,7 @@ def check_methods(experiment: Experiment) -> None:
 
 
 def make_adapter(
-    experiment: Experiment, clip: Clip, gallery: Gallery, method: str, direction: str
+    experiment: Experiment, model: TwoTower, gallery: Gallery, method: str, direction: str
 ) -> Adapter:
     """The adapter with which the benchmark runs a method."""
     settings = method_settings(experiment, method, direction)
@@ -46,4 +46,4 @@ def make_adapter(
         settings |= {"fusion": gsr.fusion, "fusion_settings": gsr.fusion_settings}
     base = experiment.behind(method).method
     query = QUERY_OF[direction]
-    return Adapter(clip, gallery.embeddings, query=query, method=base, **settings)
+    return Adapter(model, gallery.embeddings, query=query, method=base, **settings)

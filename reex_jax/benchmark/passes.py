@@ -14,7 +14,7 @@ from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
-from reex_jax.models.clip.api import Clip
+from reex_jax.models.two_tower import TwoTower
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.streams import Pass, Stream, chosen_queries, list_passes, list_streams
 from reex_jax.reporting.environment import peak_memory_mb
@@ -31,7 +31,7 @@ class Prepared:
     """What all passes of a run share."""
 
     experiment: Experiment
-    clip: Clip
+    model: TwoTower
     data: RetrievalSet
     source: QuerySource
     galleries: dict[str, Gallery]
@@ -59,7 +59,7 @@ def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
             due = passes_due(run.folder, method, own, missing)
             if any(due):
                 gallery = run.galleries[direction]
-                adapter = make_adapter(experiment, run.clip, gallery, method, direction)
+                adapter = make_adapter(experiment, run.model, gallery, method, direction)
                 for result in _adapted(run, adapter, method, own, due, bar):
                     if key_of(method, result.stream) in missing:
                         yield _written(run, method, result)
@@ -106,7 +106,7 @@ def _adapted(
                 adapter.restore(_end(folder, method, passes[number - 1]))
             results = measure(
                 adapter,
-                run.clip,
+                run.model,
                 data,
                 run.source,
                 one,

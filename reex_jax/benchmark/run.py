@@ -10,7 +10,8 @@ from reex_jax.benchmark.methods import check_methods
 from reex_jax.benchmark.passes import Prepared, StreamKey, key_of, run_passes
 from reex_jax.datasets.load import load_data
 from reex_jax.gsr.repairs import ensure_repairs, rewriter_identity
-from reex_jax.models.clip.api import Clip, load_clip
+from reex_jax.models.load import load_model
+from reex_jax.models.two_tower import TwoTower
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.streams import Stream, list_streams
@@ -43,14 +44,14 @@ def run_benchmark(
     check_methods(experiment)
     if experiment.runlocal:
         experiment = experiment.shrunk()
-    clip = load_clip(
+    model = load_model(
         experiment.checkpoint,
         experiment.revision or None,
         experiment.precision,
         preprocessing=experiment.data.preprocessing,
         batch_size=experiment.batch_size,
     )
-    folder = _open_folder(experiment, clip)
+    folder = _open_folder(experiment, model, arguments)
     finished = {stream_key(row): row for row in read_rows(folder.metrics)}
     streams = list_streams(experiment)
     keys = [key_of(method, stream) for method in experiment.method for stream in streams]
@@ -62,15 +63,15 @@ def run_benchmark(
             flush=True,
         )
     if missing:
-        run = _prepare(experiment, clip, folder, missing, arguments)
+        run = _prepare(experiment, model, folder, missing, arguments)
         for row in run_passes(run, set(missing)):
             finished[stream_key(row)] = row
         write_events(folder.path, [finished[key] for key in keys])
     return folder, [finished[key] for key in keys]
 
 
-def _open_folder(experiment: Experiment, clip: Clip) -> RunFolder:
-    sha256 = clip.sha256
+def _open_folder(experiment: Experiment, model: TwoTower, arguments: Sequence[str]) -> RunFolder:
+    sha256 = model.sha256
     sentences = describe_sentences(sentence_kinds(experiment), experiment.corruptions.sentences)
     rewriter = None if experiment.gsr.rewriter == OFF else rewriter_identity(experiment.gsr)
     files = [sha256, *([sentences["sha256"]] if sentences else []), *filter(None, [rewriter])]
@@ -78,14 +79,14 @@ def _open_folder(experiment: Experiment, clip: Clip) -> RunFolder:
     values = [experiment.to_dict(), run_identity(experiment, files)]
     config, identity = json.loads(json.dumps(values))
     name = experiment.run_id or run_id(experiment.method, identity)
-    environment = describe_environment(clip.folder, sha256, sentences, rewriter)
+    environment = describe_environment(model.folder, sha256, sentences, rewriter, arguments)
     path = Path(experiment.results) / experiment.name / name
     return open_run(path, config, environment, identity)
 
 
 def _prepare(
     experiment: Experiment,
-    clip: Clip,
+    model: TwoTower,
     folder: RunFolder,
     missing: Sequence[StreamKey],
     arguments: Sequence[str],
@@ -106,7 +107,7 @@ def _prepare(
         )
         print(repairs.describe(), flush=True)
     galleries = {
-        direction: build_gallery(clip, data, direction, progress=experiment.progress)
+        direction: build_gallery(model, data, direction, progress=experiment.progress)
         for direction in directions
     }
-    return Prepared(experiment, clip, data, source, galleries, folder, repairs)
+    return Prepared(experiment, model, data, source, galleries, folder, repairs)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from reex_jax.datasets.skipped import Skipped
 from reex_jax.errors import UserError
-from reex_jax.models.clip.images import open_image
+from reex_jax.models.images import open_image
 
 _PROGRESS_FROM = 1000
 """Number of images from which checking them takes long enough for a progress bar."""

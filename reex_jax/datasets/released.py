@@ -19,7 +19,7 @@ from PIL import Image
 from reex_jax.datasets.karpathy_file import read_karpathy
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError, unknown
-from reex_jax.models.clip.images import open_image
+from reex_jax.models.images import open_image
 from reex_jax.settings.choices import IMAGE_TO_TEXT
 from reex_jax.settings.presets import CAPTION_FOLDERS, PRESETS, RELEASED_PAGE, Preset
 

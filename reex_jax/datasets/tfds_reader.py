@@ -12,7 +12,7 @@ from PIL import Image
 
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
-from reex_jax.models.clip.images import decode_image
+from reex_jax.models.images import decode_image
 from reex_jax.settings.presets import CAPTIONS_PER_IMAGE, COCO, PRESETS
 
 _PREPARE = "python -m reex_jax prepare-data"

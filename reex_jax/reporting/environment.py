@@ -5,7 +5,7 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +34,7 @@ def describe_environment(
     checkpoint_sha256: str,
     sentences: Mapping[str, str] | None = None,
     rewriter: str | None = None,
+    command: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Versions, machine, devices, checkpoint, git revision and command line, as plain JSON values.
 
@@ -42,10 +43,11 @@ def describe_environment(
         checkpoint_sha256: of its weights.
         sentences: "file" and "sha256" of the rewritten captions, where the run reads some.
         rewriter: the identity of what repairs text queries, where something does.
+        command: the options that the run was started with.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": list(command),
         "versions": {"python": platform.python_version()} | _versions(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),

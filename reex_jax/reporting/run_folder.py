@@ -117,6 +117,7 @@ def open_run(
     path.mkdir(parents=True, exist_ok=True)
     config_file, environment_file = path / "config.json", path / "environment.json"
     if config_file.exists():
+        _read_object(config_file)
         saved = _read_object(environment_file).get("identity")
         if saved != identity:
             raise UserError(

@@ -1,9 +1,11 @@
 """What the tests of the benchmark share: a run of a dozen scenes, and what to compare of it."""
 
 import pytest
-from reex_jax.config import default_config
 
 from reex_jax.benchmark import passes
+from reex_jax.settings.corruptions import Corruptions
+from reex_jax.settings.data import Data
+from reex_jax.settings.experiment import Experiment
 
 NUM_IMAGES = 12
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
@@ -11,18 +13,17 @@ TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 
 @pytest.fixture(scope="session")
 def small_config():
-    """(results folder, **changes of top-level keys) -> a configuration that runs in a second."""
+    """(results folder, **changes) -> an experiment that runs in a second."""
 
     def make(results, **changes):
-        config = default_config()
-        config.data.num_images = NUM_IMAGES
-        config.corruptions.image = ("gaussian_noise",)
-        config.corruptions.text = ("keyboard",)
-        config.results = str(results)
-        config.batch_size = 8
-        config.progress = False
-        config.update(changes)
-        return config
+        experiment = Experiment(
+            data=Data(num_images=NUM_IMAGES),
+            corruptions=Corruptions(image=("gaussian_noise",), text=("keyboard",)),
+            results=str(results) or "results",
+            batch_size=8,
+            progress=False,
+        )
+        return experiment.replaced(changes)
 
     return make
 

@@ -4,7 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from reex_jax.config import default_config
 
 from reex_jax.benchmark import passes
 from reex_jax.benchmark.ablation import (
@@ -16,6 +15,8 @@ from reex_jax.benchmark.ablation import (
 )
 from reex_jax.errors import UserError
 from reex_jax.reporting.ablation_report import REFERENCES, find
+from reex_jax.settings.corruptions import Corruptions
+from reex_jax.settings.experiment import Experiment
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "ablation_exclusion.py"
 
@@ -31,19 +32,18 @@ def variant(name, changes, group="k", **more):
 
 
 def small_config(*variants):
-    config = default_config()
-    config.variants = variants or (
+    variants = variants or (
         variant("k=1", {"k": 1}),
         variant("k=20", {"k": 20}),
         variant("k=off", {"k": 0}),
         variant("both", {"split": "both"}, group="split"),
         variant("neither", {"split": "none"}, group="split"),
     )
-    config.method = ("none", "reex", *(v["name"] for v in config.variants))
-    config.corruptions.clean = False
-    config.corruptions.image = ("contrast",)
-    config.corruptions.text = ("swap",)
-    return config
+    return Experiment(
+        variants=variants,
+        method=("none", "reex", *(v["name"] for v in variants)),
+        corruptions=Corruptions(clean=False, image=("contrast",), text=("swap",)),
+    )
 
 
 def shipped():
@@ -58,10 +58,10 @@ def test_the_shipped_experiment_varies_what_it_says():
     check_ablation(config)
     changes = {}
     for one in config.variants:
-        changes.setdefault(one["group"], []).append(one["changes"])
+        changes.setdefault(one.group, []).append(one.changes)
     assert list(changes) == ["k", "candidates", "commit", "split"]
     assert [c["k"] for c in changes["k"]] == [1, 2, 5, 10, 20, 50, 100, 0]
-    pairs = {(c["pool"], c["strategy"]) for c in changes["candidates"]}
+    pairs = {(c["pool"], c.get("strategy", "outside_top_k")) for c in changes["candidates"]}
     strategies = ("outside_top_k", "next_m", "bottom_m", "random_m")
     assert pairs == {(pool, s) for pool in ("batch", "gallery") for s in strategies}
     assert [c["split"] for c in changes["split"]] == ["both", "confident", "ambiguous", "none"]
@@ -72,7 +72,7 @@ def test_the_shipped_experiment_varies_what_it_says():
 @pytest.mark.parametrize("runlocal", [False, True])
 def test_every_group_of_the_shipped_experiment_shows_the_default(runlocal):
     config = shipped()
-    config.runlocal = runlocal
+    config = config.replaced({"runlocal": runlocal})
     measured = measured_methods(config)
     # 22 variants, 4 of which are the default; runlocal keeps one of each group.
     assert len(measured) == 2 + (4 if runlocal else 18)
@@ -108,7 +108,7 @@ def test_variants_equal_to_the_default_are_shown_and_not_measured():
 
 def test_the_default_may_differ_between_the_directions():
     config = small_config()
-    config.settings.reex.text.k = 1
+    config = config.replaced({"settings": {"reex": {"text": {"k": 1}}}})
     measured = measured_methods(config)
     assert {"k=1", "k=20"} <= set(measured)
     levels = ablation_levels(config, measured)
@@ -118,7 +118,7 @@ def test_the_default_may_differ_between_the_directions():
 
 def test_only_the_variants_that_are_asked_for_count():
     config = small_config()
-    config.method = ("reex", "k=off", "k=20")
+    config = config.replaced({"method": ("reex", "k=off", "k=20")})
     assert measured_methods(config) == ["reex", "k=off"]
     names = [v.name for v in ablation_levels(config, ["reex", "k=off"])]
     assert names == 2 * ["reex", "k=20", "k=off"]
@@ -133,7 +133,8 @@ def test_what_cannot_be_compared_is_refused():
     one = variant("k=1", {"k": 1})
     refused(small_config(variant("a", {}, group="")), "variant 'a' needs a group, a text")
     refused(small_config({k: one[k] for k in one if k != "label"}), "'k=1' needs a label, a text")
-    refused(small_config(variant("a", {}, label=1)), "variant 'a' needs a label, a text")
+    with pytest.raises(UserError, match="the label of variant 'a' is 1; it must be a text"):
+        small_config(variant("a", {}, label=1))
     refused(small_config(variant("a", {}, group="method")), "'a' has the group 'method', which is")
     refused(small_config(one, variant("b", {}, label="k=1")), "group 'k' have the label 'k=1'")
     refused(small_config(one, variant("b", {}, method="tcr")), "change the methods reex, tcr; give")
@@ -141,25 +142,25 @@ def test_what_cannot_be_compared_is_refused():
         small_config(variant("a", {"kk": 1})), "unknown setting of method 'reex': 'kk'; did you"
     )
     config = small_config(one)
-    config.method = ("none", "k=1")
+    config = config.replaced({"method": ("none", "k=1")})
     refused(config, "method lacks 'reex', which the variants are compared with; add it")
-    config.method = ("none", "reex")
+    config = config.replaced({"method": ("none", "reex")})
     refused(config, "method names no variant")
     config = small_config(one)
-    config.corruptions.clean, config.corruptions.text = True, ()
+    config = config.replaced({"corruptions": {"clean": True, "text": ()}})
     refused(config, "corruptions.text is empty; an ablation of text_to_image averages")
-    config.directions = ("image_to_text",)
+    config = config.replaced({"directions": ("image_to_text",)})
     check_ablation(config)
 
 
 def test_an_interrupted_ablation_goes_on(tmp_path, monkeypatch):
     """Without updates (0 steps) nothing large is compiled; the numbers are those of `none`."""
     config = small_config(variant("k=1", {"k": 1}), variant("k=20", {"k": 20}))
-    config.update({"results": str(tmp_path), "progress": False, "batch_size": 8})
-    config.adapt.steps = 0
-    config.data.num_images = 6
-    config.directions = ("image_to_text",)
-    config.seeds = (0, 1)
+    config = config.replaced({"results": str(tmp_path), "progress": False, "batch_size": 8})
+    config = config.replaced({"adapt": {"steps": 0}})
+    config = config.replaced({"data": {"num_images": 6}})
+    config = config.replaced({"directions": ("image_to_text",)})
+    config = config.replaced({"seeds": (0, 1)})
     begun = []
     original = passes.measure
 

@@ -19,14 +19,9 @@ def experiment(name, root, results, sweeps=""):
     spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = module.get_config(sweeps)
-    config.checkpoint = "bundled"
-    config.data.root = str(root)
-    config.results = str(results)
-    config.batch_size = 8
-    config.progress = False
-    config.runlocal = True
-    return config
+    changes = {"results": str(results), "batch_size": 8, "progress": False, "runlocal": True}
+    changes |= {"checkpoint": "bundled", "data": {"root": str(root)}}
+    return module.get_config(sweeps).replaced(changes)
 
 
 def numbers(rows):
@@ -59,7 +54,7 @@ def test_coco_c_runs_on_a_tiny_coco(tiny_coco, tmp_path):
     for undamaged, damaged in (rows[:2], rows[2:]):
         assert damaged["mAP"] < undamaged["mAP"]  # recall is coarse on so few
     again = experiment("coco_c", tiny_coco, tmp_path / "again")
-    again.data.captions_file = "coco_karpathy_test.json"
+    again = again.replaced({"data": {"captions_file": "coco_karpathy_test.json"}})
     _, rows_of_list = run_benchmark(again)
     assert [r["recall@1"] for r in rows_of_list] == [r["recall@1"] for r in rows]
 
@@ -67,11 +62,11 @@ def test_coco_c_runs_on_a_tiny_coco(tiny_coco, tmp_path):
 def test_the_folder_loader_gets_the_same_clean_numbers(tiny_coco, karpathy_script, tmp_path):
     """An independent way to the same data, which keeps all captions: only image 3 has more."""
     config = experiment("coco_c", tiny_coco, tmp_path / "coco")
-    config.data.max_images = 3
+    config = config.replaced({"data": {"max_images": 3}})
     _, expected = run_benchmark(config)
     config = experiment("coco_c", tiny_coco, tmp_path / "folder")
-    config.data.update({"name": "folder", "preset": "", "max_images": 3})
-    config.data.captions_file = "coco_karpathy_test.json"
+    config = config.replaced({"data": {"name": "folder", "preset": "", "max_images": 3}})
+    config = config.replaced({"data": {"captions_file": "coco_karpathy_test.json"}})
     _, rows = run_benchmark(config)
     assert clean(rows) == clean(expected)
 
@@ -82,7 +77,7 @@ def test_a_prepared_set_gets_the_same_numbers(tiny_coco, tmp_path):
     config = experiment("coco_c", tiny_coco, tmp_path / "files")
     _, expected = run_benchmark(config)
     config = experiment("coco_c", tmp_path / "coco", tmp_path / "prepared")
-    config.data.name = "tfds"
+    config = config.replaced({"data": {"name": "tfds"}})
     _, rows = run_benchmark(config)
     assert len(rows) == 4 and numbers(rows) == numbers(expected)
 

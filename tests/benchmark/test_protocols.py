@@ -10,6 +10,7 @@ from reex_jax.benchmark.run import run_benchmark
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
+from reex_jax.queries.streams import Stream
 from reex_jax.reporting.run_folder import read_rows
 
 COUNT = 20
@@ -24,10 +25,10 @@ def tent_config(small_config):
 
     def make(results, protocol, kinds=(FIRST, SECOND), **changes):
         config = small_config(results, directions=("image_to_text",), method=("tent",), **changes)
-        config.data.num_images = COUNT
-        config.corruptions.image = kinds
-        config.adapt.stream = protocol
-        config.settings.tent.image.learning_rate = 0.02
+        config = config.replaced({"data": {"num_images": COUNT}})
+        config = config.replaced({"corruptions": {"image": kinds}})
+        config = config.replaced({"adapt": {"stream": protocol}})
+        config = config.replaced({"settings": {"tent": {"image": {"learning_rate": 0.02}}}})
         return config
 
     return make
@@ -57,7 +58,7 @@ def by_hand(tent_config, tmp_path_factory):
             asked = queries[start : start + BATCH]
             severities = [0 if kind == "clean" else 5 for kind, _ in asked]
             images = [
-                own_query(data, "image_to_text", kind, severity, 0, position)
+                own_query(data, Stream("image_to_text", kind, severity, 0), position)
                 for (kind, position), severity in zip(asked, severities, strict=True)
             ]
             for scores, (_, position) in zip(adapter.similarities(images), asked, strict=True):
@@ -152,7 +153,7 @@ def test_the_unadapted_model_gets_the_same_recall_in_every_protocol(tent_config,
     found = []
     for protocol in ("reset", "continual", "mixed"):
         config = tent_config(tmp_path / protocol, protocol)
-        config.method = ("none",)
+        config = config.replaced({"method": ("none",)})
         found.append([[row[name] for name in RECALLS] for row in run_benchmark(config)[1]])
     assert found[0] == found[1] == found[2]
 
@@ -217,7 +218,7 @@ def test_a_mixed_pass_is_repeated_whole_and_writes_what_is_missing(
 
 def test_fewer_queries_are_the_same_ones_for_every_seed(small_config, tmp_path):
     config = small_config(tmp_path / "few", directions=("image_to_text",), max_queries=5)
-    config.seeds = (0, 1)
+    config = config.replaced({"seeds": (0, 1)})
     few, rows = run_benchmark(config)
     assert [(row["num_queries"], row["gallery_size"]) for row in rows] == [(5, 60)] * 4
     ranks = {(row["corruption"], row["seed"]): np.load(few.ranks(row)) for row in rows}

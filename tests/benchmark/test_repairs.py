@@ -43,9 +43,9 @@ def make_config(small_config, tmp_path_factory):
 
     def make(results, rewriter, fusion="dynamic", **changes):
         config = small_config(results, **changes)
-        config.data.num_images = NUM_IMAGES
-        config.corruptions.image = ()
-        config.gsr.update({"rewriter": rewriter, "fusion": fusion, "cache": cache})
+        config = config.replaced({"data": {"num_images": NUM_IMAGES}})
+        config = config.replaced({"corruptions": {"image": ()}})
+        config = config.replaced({"gsr": {"rewriter": rewriter, "fusion": fusion, "cache": cache}})
         return config
 
     return make
@@ -94,10 +94,10 @@ def fused_ranks(dictionary):
     repairs = [SymSpellRewriter(dictionary).repair(query) for query in queries]
     images = clip.encode_images([data.images[i] for i in range(NUM_IMAGES)])
     fused, weights = FUSIONS["dynamic"](
-        clip.encode_texts(queries),
-        clip.encode_texts([repair.repaired for repair in repairs]),
-        features_of(repairs, dictionary.counts),
-        images,
+        jnp.asarray(clip.encode_texts(queries)),
+        jnp.asarray(clip.encode_texts([repair.repaired for repair in repairs])),
+        jax.tree.map(jnp.asarray, features_of(repairs, dictionary.counts)),
+        jnp.asarray(images),
         jnp.float32(clip.temperature),
         FusionSettings(),
     )
@@ -110,7 +110,7 @@ def test_fusion_that_keeps_the_original_gives_the_numbers_without(
     make_config, without, numbers, tmp_path
 ):
     config = make_config(tmp_path, "symspell", "original", method=("none", "tent"))
-    config.directions = ("text_to_image",)
+    config = config.replaced({"directions": ("text_to_image",)})
     _, rows = run_benchmark(config)
     assert len(rows) == 4
     expected = [without[row["method"], row["direction"], row["corruption"]] for row in rows]
@@ -127,8 +127,8 @@ def test_queries_that_repair_themselves_need_no_cache(make_config, without, numb
 def test_settings_of_the_server_change_no_run_and_those_of_fusion_do(make_config, tmp_path):
     def folder(rewriter="none", **gsr):
         config = make_config(tmp_path, rewriter, directions=("text_to_image",), max_queries=4)
-        config.corruptions.text = ()
-        config.gsr.update(gsr)
+        config = config.replaced({"corruptions": {"text": ()}})
+        config = config.replaced({"gsr": gsr})
         return run_benchmark(config)[0].path.name
 
     first = folder()
@@ -149,16 +149,15 @@ def test_a_missing_cache_is_refused_with_its_command(make_config, tmp_path):
         lines.append(json.dumps({"image": f"{i}.png", "caption": captions}))
     (root / "captions.jsonl").write_text("\n".join(lines) + "\n")
     config = make_config(tmp_path / "results", "symspell")
-    config.data.update({"name": "folder", "root": str(root)})
-    config.gsr.cache = str(tmp_path / "cache")
+    config = config.replaced({"data": {"name": "folder", "root": str(root)}})
+    config = config.replaced({"gsr": {"cache": str(tmp_path / "cache")}})
     options = ["--config=experiments/scenes_c.py", f"--config.data.root={root}"]
     with pytest.raises(UserError) as refused:
         run_benchmark(config, options)
     assert str(refused.value).startswith("20 of 20 text queries have no row in the repair")
     assert str(refused.value).endswith(f"python -m reex_jax.gsr {' '.join(options)}")
-    config.directions = ("image_to_text",)
     with pytest.raises(UserError, match="directions has no text_to_image"):
-        run_benchmark(config)
+        config.replaced({"directions": ("image_to_text",)})
 
 
 def test_queries_and_repairs_become_the_ids_that_the_model_embeds(dictionary):

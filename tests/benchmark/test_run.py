@@ -10,6 +10,7 @@ from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
 from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
+from reex_jax.queries.streams import Stream
 from reex_jax.reporting.run_folder import STREAM_KEYS, read_rows, stream_key
 
 NUM_IMAGES = 12
@@ -88,8 +89,8 @@ def test_metrics_are_those_of_a_naive_ranking(finished, clip):
     texts = clip.encode_texts(data.captions)
     owns = np.arange(NUM_IMAGES)[:, None] == data.caption_image[None, :]
     for row in finished[1]:
-        stream = (row["direction"], row["corruption"], row["severity"], row["seed"])
-        queries = [own_query(data, *stream, i) for i in range(row["num_queries"])]
+        stream = Stream(row["direction"], row["corruption"], row["severity"], row["seed"])
+        queries = [own_query(data, stream, i) for i in range(row["num_queries"])]
         if row["direction"] == "image_to_text":
             scores, right = clip.encode_images(queries) @ texts.T, owns
         else:
@@ -144,8 +145,8 @@ def test_a_restart_measures_only_what_is_missing(small_config, numbers, tmp_path
 
 def test_a_run_id_belongs_to_one_configuration(finished, small_config):
     config = small_config(finished[0].path.parents[1], run_id=finished[0].path.name)
-    config.data.num_images = 13
-    with pytest.raises(UserError, match=r"holds a run of another configuration.*set run_id to"):
+    config = config.replaced({"data": {"num_images": 13}})
+    with pytest.raises(UserError, match=r"another settings: data\.num_images; set run_id"):
         run_benchmark(config)
 
 
@@ -174,7 +175,7 @@ def own_data(tmp_path):
 def folder_config(small_config, own_data):
     def make(results, **changes):
         config = small_config(results)
-        config.data.update({"name": "folder", "root": str(own_data)} | changes)
+        config = config.replaced({"data": {"name": "folder", "root": str(own_data)} | changes})
         return config
 
     return make
@@ -186,7 +187,7 @@ def test_own_data_gets_the_numbers_of_the_same_scenes(
     """Clean ones; corruptions go by the id of an item, which is its file here."""
     _, rows = run_benchmark(folder_config(tmp_path / "own"))
     scenes = small_config(tmp_path / "scenes")
-    scenes.data.num_images = 8
+    scenes = scenes.replaced({"data": {"num_images": 8}})
     _, expected = run_benchmark(scenes)
     clean = [row for row in numbers(rows) if row["corruption"] == "clean"]
     assert clean == [row for row in numbers(expected) if row["corruption"] == "clean"]

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from reex_jax.config import default_config
 
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
@@ -17,6 +16,9 @@ from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import query_source
+from reex_jax.queries.streams import Stream
+from reex_jax.settings.data import Data
+from reex_jax.settings.experiment import Experiment
 
 NUM_IMAGES = 12
 KINDS = ("formal", "back_translation")
@@ -43,11 +45,8 @@ def sentences_file(data, tmp_path_factory):
 def sentence_config(small_config, sentences_file):
     def make(results, kinds=KINDS):
         config = small_config(results, directions=("text_to_image",))
-        config.corruptions.image = ()
-        config.corruptions.text = kinds
-        config.corruptions.severities = (1,)
-        config.corruptions.sentences = str(sentences_file)
-        return config
+        kinds = {"image": (), "text": kinds, "severities": (1,), "sentences": str(sentences_file)}
+        return config.replaced({"corruptions": kinds})
 
     return make
 
@@ -79,7 +78,7 @@ def test_the_result_names_the_file_and_its_content(sentences_file, sentence_conf
     assert environment["sentences"] == {"file": "sentences.jsonl", "sha256": digest}
     # Another content under the same name is another run.
     file = tmp_path / "sentences.jsonl"
-    config.corruptions.sentences = str(file)
+    config = config.replaced({"corruptions": {"sentences": str(file)}})
     file.write_bytes(sentences_file.read_bytes())
     first = run_benchmark(config)[0].path
     file.write_text(sentences_file.read_text("utf-8").replace("lol", "haha"), "utf-8")
@@ -87,13 +86,14 @@ def test_the_result_names_the_file_and_its_content(sentences_file, sentence_conf
 
 
 def test_kinds_are_looked_up_only_where_they_are_needed():
-    config = default_config()
-    config.corruptions.text = ("ocr", "formal", "active")
+    config = Experiment()
+    kinds = {"text": ("ocr", "formal", "active"), "sentences": "s.jsonl", "severities": (1,)}
+    config = config.replaced({"corruptions": kinds})
     assert sentence_kinds(config) == ["formal", "active"]
-    config.data.released_captions = "/captions"
-    assert sentence_kinds(config) == []
-    config.data.released_captions = ""
-    config.directions = ("image_to_text",)
+    published = {"name": "karpathy", "preset": "coco", "released_captions": "/captions"}
+    released = config.replaced({"data": published, "corruptions": {"sentences": ""}})
+    assert sentence_kinds(released) == []
+    config = config.replaced({"directions": ("image_to_text",)})
     assert sentence_kinds(config) == []
     assert describe_sentences([], "no such file") is None
 
@@ -101,9 +101,8 @@ def test_kinds_are_looked_up_only_where_they_are_needed():
 def test_the_small_run_of_other_kinds_reads_no_file(small_config, tmp_path):
     """Shrunk to its first kind; the file need not even exist then."""
     config = small_config(tmp_path, directions=("text_to_image",), runlocal=True)
-    config.corruptions.text = ("keyboard", "formal")
-    config.corruptions.severities = (1,)
-    config.corruptions.sentences = str(tmp_path / "none.jsonl")
+    kinds = {"text": ("keyboard", "formal"), "severities": (1,)}
+    config = config.replaced({"corruptions": kinds | {"sentences": str(tmp_path / "none.jsonl")}})
     folder, rows = run_benchmark(config)
     assert [row["corruption"] for row in rows] == ["clean", "keyboard"]
     assert json.loads((folder.path / "environment.json").read_text())["sentences"] is None
@@ -111,11 +110,11 @@ def test_the_small_run_of_other_kinds_reads_no_file(small_config, tmp_path):
 
 def test_a_file_that_is_missing_or_of_other_captions_is_refused(sentence_config, tmp_path):
     config = sentence_config(tmp_path / "results")
-    config.corruptions.sentences = str(tmp_path / "none.jsonl")
+    config = config.replaced({"corruptions": {"sentences": str(tmp_path / "none.jsonl")}})
     with pytest.raises(UserError, match=r"none\.jsonl: cannot be read \(No such file.*--kinds=for"):
         run_benchmark(config)
     config = sentence_config(tmp_path / "results")
-    config.data.num_images = 13
+    config = config.replaced({"data": {"num_images": 13}})
     with pytest.raises(
         UserError, match="no formal text for 5 of 65 captions: 'scene-test-0-000012"
     ):
@@ -124,16 +123,14 @@ def test_a_file_that_is_missing_or_of_other_captions_is_refused(sentence_config,
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_every_source_of_own_queries_has_them(data, sentences_file, tmp_path, cached):
-    settings = default_config().data
-    settings.cache = str(tmp_path) if cached else ""
+    settings = Data(cache=str(tmp_path) if cached else "")
     rewrites = read_rewrites(sentences_file)
-    query = query_source(settings, data, [("text_to_image", "passive", 1)], rewrites)
+    query = query_source(settings, data, [Stream("text_to_image", "passive", 1, 0)], rewrites)
     for seed in (0, 1):
-        made = query("text_to_image", "passive", 1, seed, 7)
+        made = query(Stream("text_to_image", "passive", 1, seed), 7)
         assert made == rewrite_scene_caption(data.captions[7], "passive")
-    assert query("text_to_image", "swap", 3, 0, 7) == own_query(
-        data, "text_to_image", "swap", 3, 0, 7
-    )
+    swapped = Stream("text_to_image", "swap", 3, 0)
+    assert query(swapped, 7) == own_query(data, swapped, 7)
     plain = query_source(settings, data, [])
     with pytest.raises(UserError, match="passive needs captions rewritten before the run; make th"):
-        plain("text_to_image", "passive", 1, 0, 7)
+        plain(Stream("text_to_image", "passive", 1, 0), 7)

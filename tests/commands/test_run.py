@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reex_jax.reporting.table import MEAN
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run_main(*arguments: str, experiment: str = "scenes_c.py") -> subprocess.CompletedProcess[str]:
@@ -61,14 +61,14 @@ def test_text_queries_are_repaired_on_request(tmp_path):
     small += [f"--config.results={tmp_path}", f"--config.gsr.cache={tmp_path / 'cache'}"]
     done = run_main(*small, "--config.gsr.rewriter=symspell", "--config.progress=False")
     assert done.returncode == 0, done.stderr
-    assert "250 different text queries in the refinement cache: 250 repaired, 0 unch" in done.stdout
+    assert "250 different text queries in the repair cache: 250 repaired, 0 unch" in done.stdout
     assert "; text queries repaired by symspell, fused by dynamic; " in done.stdout
 
     # Another rewriter may cost money: nothing is asked, and the command that asks is named.
     model = ["--config.gsr.rewriter=openai", "--config.gsr.model=some"]
     done = run_main(*small, *model)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "error: 250 of 250 text queries have no row in the refinement cache" in done.stderr
+    assert "error: 250 of 250 text queries have no row in the repair cache" in done.stderr
     options = shlex.join(["--config=experiments/scenes_c.py", *small, *model])
     assert f"make them with: python -m reex_jax.gsr {options}\n" in done.stderr
 
@@ -92,7 +92,9 @@ def test_an_unknown_key_is_named():
 def test_an_unknown_sweep_is_one_line():
     done = run_main(experiment="coco_c.py:seed")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: unknown sweep 'seed'; did you mean 'seeds'? allowed: ")
+    assert done.stderr.startswith(
+        "error: experiments/coco_c.py: unknown sweep 'seed'; did you mean 'seeds'? allowed: "
+    )
     assert done.stderr.count("\n") == 1
     done = run_main("--config.batch_size=many")
     assert done.returncode == 1 and "Traceback" not in done.stderr

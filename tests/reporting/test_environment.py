@@ -13,12 +13,11 @@ from reex_jax.reporting import environment
 from reex_jax.reporting.environment import describe_environment, git_revision, peak_memory_mb
 
 
-def test_the_description_is_plain_json(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["/somewhere/main.py", "--config.method=none"])
-    found = describe_environment(tmp_path / "my_clip", "ab" * 32)
+def test_the_description_is_plain_json(tmp_path):
+    found = describe_environment(tmp_path / "my_clip", "ab" * 32, command=("--config.method=none",))
     assert json.loads(json.dumps(found)) == found
     assert found["checkpoint"] == {"folder": "my_clip", "sha256": "ab" * 32}
-    assert found["command"] == ["main.py", "--config.method=none"]
+    assert found["command"] == ["--config.method=none"]
     assert found["versions"]["python"] == platform.python_version()
     assert found["versions"]["jax"] == jax.__version__
     assert found["versions"]["numpy"] == np.__version__

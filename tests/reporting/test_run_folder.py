@@ -10,6 +10,7 @@ from reex_jax.errors import UserError
 from reex_jax.reporting.run_folder import open_run, read_rows, run_id, stream_key
 
 CONFIG = {"method": ["none"], "seeds": [0], "results": "results", "run_id": "", "progress": True}
+IDENTITY = {"settings": {"seeds": [0], "method": ["none"]}, "code": {"adaptation": "abc"}}
 ROW = {
     "method": "none",
     "direction": "image_to_text",
@@ -21,72 +22,41 @@ ROW = {
 
 
 def test_rows_survive_a_restart(tmp_path):
-    folder = open_run(tmp_path / "run", CONFIG, {"started": "first"})
+    folder = open_run(tmp_path / "run", CONFIG, {"started": "first"}, IDENTITY)
     folder.append(ROW)
-    again = open_run(tmp_path / "run", CONFIG, {"started": "second"})
+    again = open_run(tmp_path / "run", CONFIG, {"started": "second"}, IDENTITY)
     assert read_rows(again.metrics) == [ROW]
     assert stream_key(ROW) == ("none", "image_to_text", "clean", 0, 0)
     assert json.loads((tmp_path / "run/environment.json").read_text())["started"] == "first"
 
 
 def test_torn_last_line_is_dropped_and_reported(tmp_path, caplog):
-    folder = open_run(tmp_path, CONFIG, {})
+    folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
     folder.append(ROW)
     with folder.metrics.open("a") as file:
         file.write('{"method": "no')
     with caplog.at_level(logging.WARNING):
-        folder = open_run(tmp_path, CONFIG, {})
+        folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
     assert "cut short by an interruption" in caplog.text
     folder.append(ROW | {"seed": 1})
     assert [row["seed"] for row in read_rows(folder.metrics)] == [0, 1]
 
 
 def test_damaged_line_and_other_configuration_are_refused(tmp_path):
-    folder = open_run(tmp_path, CONFIG, {})
-    with pytest.raises(UserError, match=r"another configuration.*run_id"):
-        open_run(tmp_path, CONFIG | {"seeds": [1]}, {})
+    folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
+    other = IDENTITY | {"settings": {"seeds": [1], "method": ["none"]}}
+    with pytest.raises(UserError, match=r"another settings: seeds; set run_id"):
+        open_run(tmp_path, CONFIG, {}, other)
+    with pytest.raises(UserError, match=r"another code: adaptation; set run_id"):
+        open_run(tmp_path, CONFIG, {}, IDENTITY | {"code": {"adaptation": "abd"}})
     folder.metrics.write_text('{"method": "none"}\n')
     with pytest.raises(UserError, match="line 1 is damaged"):
         read_rows(folder.metrics)
 
 
-def test_run_id_depends_on_what_changes_numbers_only():
-    name = run_id(CONFIG, ["abc"], "1")
-    assert name == run_id(CONFIG | {"results": "elsewhere", "progress": False}, ["abc"], "1")
-    others = [
-        run_id(CONFIG | {"seeds": [1]}, ["abc"], "1"),
-        run_id(CONFIG | {"method": ["none", "tent"]}, ["abc"], "1"),
-        run_id(CONFIG, ["abd"], "1"),
-        run_id(CONFIG, ["abc", "de"], "1"),
-        run_id(CONFIG, ["abc"], "2"),
-    ]
-    assert name.startswith("none-") and len({name, *others}) == 6
-
-
-def test_how_queries_are_made_ready_does_not_count():
-    data = {"name": "scenes", "workers": 2, "cache": ""}
-    first = run_id(CONFIG | {"data": data}, [], "1")
-    assert first == run_id(CONFIG | {"data": data | {"workers": 8, "cache": "kept"}}, [], "1")
-    assert first != run_id(CONFIG | {"data": data | {"name": "folder"}}, [], "1")
-
-
-def test_keys_of_repairs_count_where_they_change_numbers():
-    """Below `gsr`: how a server is asked never does, and nothing does without a rewriter."""
-
-    def name(**gsr):
-        return run_id(CONFIG | {"gsr": {"rewriter": "openai", "cache": "a"} | gsr}, [], "1")
-
-    quick = {"batch_size": 1, "concurrency": 2, "timeout_s": 3, "attempts": 4}
-    assert name() == name(cache="b", base_url="c", price_per_million=[1, 1], **quick)
-    assert len({name(), name(model="m"), name(w_max=0.5), name(rewriter="none")}) == 4
-    assert name(rewriter="") == name(rewriter="", w_max=0.5) == run_id(CONFIG, [], "1")
-    # A key of the same name elsewhere counts.
-    assert run_id(CONFIG | {"batch_size": 1}, [], "1") != run_id(CONFIG, [], "1")
-
-
 def test_the_run_is_called_after_its_methods():
     def name(*methods):
-        return run_id(CONFIG | {"method": methods}, [], "").rpartition("-")[0]
+        return run_id(methods, IDENTITY).rpartition("-")[0]
 
     assert name("tent") == "tent"
     assert name("none", "tent", "reex") == "3_methods"
@@ -96,7 +66,7 @@ def test_the_run_is_called_after_its_methods():
 
 def test_each_stream_has_a_file_of_ranks_whatever_its_method_is_called(tmp_path):
     """Free names of variants: only some letters are kept, a dot is no suffix, and none collide."""
-    folder = open_run(tmp_path, CONFIG, {})
+    folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
     rows = [
         ROW | {"method": method, "corruption": corruption, "seed": seed}
         for method in ("lr 0.1", "lr_0.1", "lr/0.1", "lr 0.2")
@@ -113,7 +83,7 @@ def test_each_stream_has_a_file_of_ranks_whatever_its_method_is_called(tmp_path)
 
 
 def test_checkpoints_are_told_apart_by_method_and_stream(tmp_path):
-    folder = open_run(tmp_path, CONFIG, {})
+    folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
     first, second = (
         SimpleNamespace(direction="image_to_text", corruption=name, severity=5, seed=0)
         for name in ("fog", "snow")
@@ -130,13 +100,13 @@ def test_checkpoints_are_told_apart_by_method_and_stream(tmp_path):
 
 
 def test_restart_may_change_what_changes_no_number(tmp_path):
-    open_run(tmp_path, CONFIG, {}).append(ROW)
-    folder = open_run(tmp_path, CONFIG | {"progress": False, "results": "elsewhere"}, {})
+    open_run(tmp_path, CONFIG, {}, IDENTITY).append(ROW)
+    folder = open_run(tmp_path, CONFIG | {"progress": False, "results": "elsewhere"}, {}, IDENTITY)
     assert read_rows(folder.metrics) == [ROW]
 
 
 def test_reading_leaves_a_torn_line_out_and_alone(tmp_path, caplog):
-    folder = open_run(tmp_path, CONFIG, {})
+    folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
     folder.append(ROW)
     with folder.metrics.open("a") as file:
         file.write('{"method": "no')
@@ -148,10 +118,19 @@ def test_reading_leaves_a_torn_line_out_and_alone(tmp_path, caplog):
 
 
 def test_files_that_are_no_text(tmp_path):
-    folder = open_run(tmp_path, CONFIG, {})
+    folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
     folder.metrics.write_bytes(b"\xff\xfe\n")
     with pytest.raises(UserError, match="line 1 is damaged"):
         read_rows(folder.metrics)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config.json is damaged.*remove the folder"):
-        open_run(tmp_path, CONFIG, {})
+        open_run(tmp_path, CONFIG, {}, IDENTITY)
+
+
+def test_a_folder_of_an_earlier_version_is_read_and_not_added_to(tmp_path):
+    folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
+    folder.append(ROW)
+    (tmp_path / "environment.json").write_text("{}")
+    with pytest.raises(UserError, match="another version of reex_jax; set run_id"):
+        open_run(tmp_path, CONFIG, {}, IDENTITY)
+    assert read_rows(folder.metrics) == [ROW] and folder.config() == CONFIG

@@ -115,7 +115,7 @@ def preprocess_image(image: Image.Image, preprocessing: Preprocessing) -> np.nda
     if not isinstance(image, Image.Image):
         raise UserError(
             f"expected a PIL image, not {type(image).__name__}; open files with "
-            "reex_jax.models.clip.images.open_image, arrays with PIL.Image.fromarray"
+            "reex_jax.models.images.open_image, arrays with PIL.Image.fromarray"
         )
     if min(image.size) < 1:
         raise UserError(f"an image of {image.width}x{image.height} pixels has nothing to show")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from reex_jax.errors import UserError
-from reex_jax.models.clip.images import MIN_SIDE, decode_image, open_image
+from reex_jax.models.images import MIN_SIDE, decode_image, open_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
 
