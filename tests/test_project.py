@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
 from reex_jax.config import check_config
 
 ROOT = Path(__file__).parents[1]

@@ -1,9 +1,9 @@
 """What the tests of the benchmark share: a run of a dozen scenes, and what to compare of it."""
 
 import pytest
+from reex_jax.config import default_config
 
 from reex_jax.benchmark import passes
-from reex_jax.config import default_config
 
 NUM_IMAGES = 12
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from reex_jax.config import default_config
 
 from reex_jax.benchmark import passes
 from reex_jax.benchmark.ablation import (
@@ -13,7 +14,6 @@ from reex_jax.benchmark.ablation import (
     measured_methods,
     run_ablation,
 )
-from reex_jax.config import default_config
 from reex_jax.errors import UserError
 from reex_jax.reporting.ablation_report import REFERENCES, find
 

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from reex_jax.config import default_config
 
 from reex_jax.benchmark.run import run_benchmark
-from reex_jax.config import default_config
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.corruptions.text.sentences import read_rewrites
 from reex_jax.datasets.scene_sentences import rewrite_scene_caption
