@@ -148,6 +148,7 @@ def run_pass(
                     with work.timed(len(claim.mine)):
                         _ask(rewriter, claim.mine, writer, summary, bar)
                 elif claim.unanswered:
+                    writer.finish_part()
                     work.wait(changed=bool(others))
                 left = _without(claim.unanswered, claim.mine)
                 if len(writer) >= PART_ROWS or not left:

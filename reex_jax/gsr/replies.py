@@ -33,7 +33,8 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _EXPLANATION = re.compile(
-    r"(?:sure|certainly|of course|okay|ok\b|yes\b|no problem|got it|here(?:['\u2019]s| is| are| you)"
+    r"(?:sure|certainly|of course|okay|ok\b|yes\b|no problem|got it"
+    r"|here(?:['\u2019]s| is| are| you)"
     r"|corrected\b|mended\b|repaired\b|query\s*:|note\s*:|answer\s*:|output\s*:"
     r"|i (?:have|['\u2019]ve) |the (?:corrected|mended|repaired|query|text|sentence) )",
     re.IGNORECASE,

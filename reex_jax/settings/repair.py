@@ -73,8 +73,8 @@ class RepairSettings(FusionSettings):
             )
         if not self.base_url.startswith(("http://", "https://")):
             raise UserError(
-                f"gsr.base_url is {redacted(self.base_url)!r}; it must begin with http:// or https://, for "
-                "example http://localhost:8000/v1"
+                f"gsr.base_url is {redacted(self.base_url)!r}; it must begin with http:// or "
+                "https://, for example http://localhost:8000/v1"
             )
 
     @property
