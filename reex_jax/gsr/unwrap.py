@@ -4,6 +4,7 @@ What the query itself has is no wrapping: a query in quotes keeps them. Nothing 
 than a few passes over the reply, however hostile.
 """
 
+import html
 import json
 import re
 import unicodedata
@@ -47,6 +48,7 @@ _ANY_LABEL = re.compile(r"([^:\uff1a\n]{1,40})[:\uff1a]\s+")
 _OBJECT = re.compile(r"\{\s*['\"]?\w+['\"]?\s*:\s*(['\"])(.*)\1\s*,?\s*\}", re.DOTALL)
 _KEYS = ("query", "text", "corrected", "corrected_query", "mended", "repaired", "output", "answer",
          "result", "response", "correction", "fixed")  # fmt: skip
+_ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[a-z]+);", re.IGNORECASE)
 _PAIRS = {
     '"': '"\u201d', "'": "'\u2019", "`": "`'", "\u201c": "\u201d\u201c", "\u2018": "\u2019\u2018",
     "\u201d": "\u201d", "\u2019": "\u2019", "\u201e": "\u201c\u201d", "\u201a": "\u2018\u2019",
@@ -209,8 +211,13 @@ def _without_markdown(query: str, reply: str) -> str:
 
 
 def _unquoted(query: str, reply: str) -> str:
+    if "&" in reply and not _ENTITY.search(query):
+        reply = html.unescape(reply)
     wrapped = len(reply) >= 2 and reply[-1] in _PAIRS.get(reply[0], "")
-    return reply[1:-1] if wrapped and reply[0] != query[:1] else reply
+    if wrapped and reply[0] != query[:1]:
+        return reply[1:-1]
+    lone = reply.count('"') == 1 and '"' not in query  # its partner was cut off
+    return reply.strip('"') if lone else reply
 
 
 _PEELS: tuple[Callable[[str, str], str], ...] = (
