@@ -61,13 +61,13 @@ class Progress:
         self._label, self._notes = label, ""
         self._began = time.monotonic()
         self._next = self._began + FIRST_S
-        self._written = False
+        self._written = -1  # how much was done when the latest line was written
 
     def update(self, count: int = 1) -> None:
         """So many more are done."""
         self._done += count
         self._bar.update(count)
-        if self._lines and time.monotonic() >= self._next:
+        if count and self._lines and time.monotonic() >= self._next:
             self._write()
 
     def label(self, text: str) -> None:
@@ -82,9 +82,9 @@ class Progress:
 
     def close(self) -> None:
         """Ends; where lines were written, the last one says how it ended."""
-        if self._written:
+        if -1 < self._written < self._done:
             self._write()
-        self._lines = self._written = False
+        self._lines, self._written = False, -1
         self._bar.close()
 
     def __enter__(self) -> Self:
@@ -104,7 +104,7 @@ class Progress:
             f"{label}{self._done} of {self._total} ({rate:.3g} {self._unit}/s{left}{self._notes})"
         )
         print(line, file=sys.stderr, flush=True)
-        self._written, self._next = True, now + EVERY_S
+        self._written, self._next = self._done, now + EVERY_S
 
 
 def tracked(

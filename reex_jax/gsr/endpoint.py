@@ -244,7 +244,9 @@ class Endpoint:
         return redacted(without_secrets(text, secrets))
 
     def _hidden_bytes(self, body: bytes) -> bytes:
-        """A reply in which the server does not echo the key."""
-        return (
-            body.replace(self.key.encode(), HIDDEN.encode()) if len(self.key) >= SHORTEST else body
-        )
+        """A reply in which the server does not echo the key, as it is or escaped."""
+        if len(self.key) < SHORTEST:
+            return body
+        for key in (self.key, self.key.replace("/", "\\/")):
+            body = body.replace(key.encode(), HIDDEN.encode())
+        return body

@@ -131,11 +131,11 @@ def underway(folder: Path, identity: str, own: Path | None = None) -> Underway:
             continue
         claim: list[str] = []
         for row in rows:
-            if row.get("identity") == identity:
-                if _ASKING in row:
-                    claim = row[_ASKING]
-                else:
-                    answered.add(row["text"])
+            ours = row.get("identity") == identity
+            if _ASKING in row:
+                claim = row[_ASKING] if ours else []
+            elif ours and "text" in row:
+                answered.add(row["text"])
         asked.update(claim)
     return Underway(frozenset(answered), frozenset(asked - answered))
 

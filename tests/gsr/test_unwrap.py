@@ -31,8 +31,8 @@ WRAPPINGS = {
         "Assistant: %s",
     ],
     "channels": [
-        "<|channel|>analysis<|message|>A typo.<|end|><|start|>assistant<|channel|>final<|message|>%s"
-        "<|return|>",
+        "<|channel|>analysis<|message|>A typo.<|end|><|start|>assistant"
+        "<|channel|>final<|message|>%s<|return|>",
         "<|channel|>final<|message|>%s",
         "<|channel|>final %s",
         "<|message|>%s<|return|>",
@@ -134,7 +134,7 @@ def test_layers_come_off_one_by_one():
 
 
 def test_signs_of_all_scripts_stay_readable():
-    text = "caf\u00e9 \u4e24\u53ea\u72d7 \u0643\u0644\u0628 \U0001f468\u200d\U0001f469 \u2014 50 \u20ac"
+    text = "caf\u00e9 \u4e24\u53ea \u0643\u0644\u0628 \U0001f468\u200d\U0001f469 \u2014 5 \u20ac"
     assert readable(text) == text
 
 
