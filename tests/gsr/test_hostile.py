@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ WORDS = known_words()
 ANY_TEXT = st.text(st.characters(), max_size=60)  # halves of characters too
 MARKUP = st.sampled_from(
     ["<think>", "</think>", "<|channel|>", "final", "<|message|>", "<|im_end|>", "```", "**", '"',
-     "{", "}", '{"query": "', '"}', "Corrected:", "\n", " ", "a dog", "assistant", "[INST]", "&amp;",
-     "\ud800", "\x00", "'", "<b>", "</b>", "#", "- "]
+     "{", "}", '{"query": "', '"}', "Corrected:", "\n", " ", "a dog", "assistant", "[INST]",
+     "&amp;", "\ud800", "\x00", "'", "<b>", "</b>", "#", "- "]
 )  # fmt: skip
 REPLIES = st.lists(st.one_of(MARKUP, ANY_TEXT), max_size=12).map("".join)
 VALUES = st.recursive(
@@ -53,9 +54,7 @@ def test_replies(query, reply):
     found = check_reply(query, reply, WORDS, None)
     assert found.text == query
     if found.reason == "repaired":
-        row = cache_row(found, "m")
-        assert fits(row) or not fits(row | {"text": ""}) or not fits(cache_row(found, "m"))
-        assert not any(0xD800 <= ord(sign) <= 0xDFFF for sign in found.repaired)
+        assert fits(cache_row(found, "m") | {"text": "a query that could be stored"})
 
 
 @settings(max_examples=500, deadline=None)
@@ -79,10 +78,8 @@ def test_completions_and_errors(value):
 def test_choices_of_any_shape(message, noise):
     body = json.dumps({"choices": [{"message": message, **message}], **message}).encode()
     for raw in (body, body + noise, noise + body, noise):
-        try:
+        with suppress(BadReplyError):
             parse_completion(raw)
-        except BadReplyError:
-            pass
         read_complaint(400, raw)
 
 
@@ -103,7 +100,5 @@ def test_journals(lines):
 @given(ANY_TEXT)
 def test_addresses(text):
     assert "secret" not in redacted(f"https://me:secret@host/{text.replace('secret', '')}")
-    try:
+    with suppress(UserError):
         RepairSettings(rewriter="symspell", base_url=text)
-    except UserError:
-        pass
