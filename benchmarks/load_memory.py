@@ -31,7 +31,7 @@ save_model(ClipModel(config, rngs=nnx.Rngs(0)), sys.argv[1])
 LOAD = r"""
 import json, re, sys, time
 import jax
-from reex_jax.models.clip.checkpoint import load_model
+from reex_jax.models.clip.checkpoint import read_model
 
 def kilobytes(field):
     return int(re.search(field + r":\s+(\d+) kB", open("/proc/self/status").read())[1])
@@ -39,7 +39,7 @@ def kilobytes(field):
 jax.numpy.zeros(1).block_until_ready()
 baseline = kilobytes("VmRSS")
 start = time.perf_counter()
-model = load_model(sys.argv[1])
+model = read_model(sys.argv[1])
 jax.block_until_ready(jax.tree.leaves(model))
 seconds = time.perf_counter() - start
 print(json.dumps({"peak": 1024 * (kilobytes("VmHWM") - baseline), "seconds": seconds}))

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reex_jax.adaptation.adapter import Adapter
-    from reex_jax.adaptation.inputs import RefinedQueries
+    from reex_jax.adaptation.inputs import RepairedQueries
     from reex_jax.models.clip.api import Clip, load_clip
+    from reex_jax.models.load import load_model
 
-__all__ = ["Adapter", "Clip", "RefinedQueries", "load_clip"]
+__all__ = ["Adapter", "Clip", "RepairedQueries", "load_clip", "load_model"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Adapter": "reex_jax.adaptation.adapter",
     "Clip": "reex_jax.models.clip.api",
-    "RefinedQueries": "reex_jax.adaptation.inputs",
+    "RepairedQueries": "reex_jax.adaptation.inputs",
     "load_clip": "reex_jax.models.clip.api",
+    "load_model": "reex_jax.models.load",
 }
 
 

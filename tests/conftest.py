@@ -1,4 +1,4 @@
-"""Strict settings for every test: see STYLE points 14 and 15 in docs of the field's code.
+"""Strict settings for every test: shapes are checked, and nothing is promoted in silence.
 
 Eight fake CPU devices let sharded code run on a laptop; the flag must be set before JAX starts.
 """
@@ -17,6 +17,30 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
+
+# The array packages' annotations of shapes and dtypes are checked; the public face is not, since it
+# answers wrong types with messages of its own, which are tested.
+ARRAY_PACKAGES = (
+    "reex_jax.arrays",
+    "reex_jax.adaptation.shuffle",
+    "reex_jax.adaptation.exclusion",
+    "reex_jax.adaptation.masked",
+    "reex_jax.adaptation.methods",
+    "reex_jax.adaptation.objective",
+    "reex_jax.adaptation.source_pairs",
+    "reex_jax.adaptation.update",
+    "reex_jax.gsr.fusion",
+    "reex_jax.models.clip.model",
+    "reex_jax.retrieval.chunks",
+    "reex_jax.retrieval.device_gallery",
+    "reex_jax.retrieval.ranks",
+    "reex_jax.retrieval.topk",
+)
+install_import_hook(ARRAY_PACKAGES, "beartype.beartype")
+
+# Mixed dtypes are written out: an int32 array times a float is an error, not a float32.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # An accidental [n] + [n, 1] gives a wrong matrix instead of an error; refuse it everywhere.
 jax.config.update("jax_numpy_rank_promotion", "raise")

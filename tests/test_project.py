@@ -21,6 +21,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 # Lowest first. A part imports from itself and from the lines above its own, never sideways.
 LAYERS = (
     {"errors"},
+    {"arrays"},
     {"checkpoints", "corruptions", "command_line"},
     {"settings"},
     {"models"},

@@ -1,33 +1,36 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
-from reex_jax.adaptation.inputs import plain_inputs, refined_inputs
-from reex_jax.adaptation.make_method import make_method, own_settings
-from reex_jax.adaptation.saved import fingerprint, restore_adapter, save_adapter
+from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
+from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
 from reex_jax.adaptation.update import (
     AdaptState,
+    compile_embed,
     compile_update,
     first_copy,
     initial_state,
     replicate,
 )
 from reex_jax.errors import UserError
-from reex_jax.gsr.settings import FusionSettings
-from reex_jax.models.clip.api import Clip
+from reex_jax.models.two_tower import TwoTower
+from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.retrieval.gallery import check_embeddings
-from reex_jax.retrieval.ranks import ranks_of
-from reex_jax.retrieval.topk import top_k
+from reex_jax.settings.checks import LARGE, integer
+from reex_jax.settings.repair import FusionSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,23 +41,26 @@ class SearchResult:
         indices: [B, k] int32 gallery positions, best first; of equal scores the lower position.
         scores: [B, k] float32 cosines.
         diagnostics: "loss", "confident" (share of the queries that the method trusted) and
-            "skipped" (updates left out because they were not finite), of this batch.
+            "skipped" (updates left out because they were not finite), of this batch; empty where
+            nothing was learned.
     """
 
     indices: np.ndarray
     scores: np.ndarray
-    diagnostics: dict[str, float]
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Adapter:
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
-    Not for several threads at once: each batch changes the state. The `Clip` is left as it is.
+    `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
+    unless `learn` is False. Not for several threads at once: learning changes the state. The model
+    is left as it is.
     """
 
     def __init__(
         self,
-        clip: Clip,
+        model: TwoTower,
         gallery_embeddings: ArrayLike,
         *,
         query: str,
@@ -66,115 +72,154 @@ class Adapter:
         """Compiles nothing yet: each new batch shape is compiled on its first use.
 
         Args:
-            clip: the source model; embeds the queries.
+            model: the source model; embeds the queries.
             gallery_embeddings: [N, d] float32 unit rows, made by the same model.
             query: "image" (the gallery holds texts) or "text" (it holds images).
-            method: a name in `adaptation.methods.METHODS`, or "module:function" of your own.
+            method: a name in `settings.methods.METHODS`, or "module:function" of your own.
             fusion: a name in `gsr.fusion.FUSIONS`: each text query comes with its repair, as
-                `RefinedQueries`, and the rule fuses the embeddings of the two before anything
+                `RepairedQueries`, and the rule fuses the embeddings of the two before anything
                 adapts to them. "" for queries without repairs.
             fusion_settings: constants of the rule; None for their defaults.
-            **settings: of `AdaptSettings` and of the method; the others have their defaults.
+            **settings: of `AdaptSettings` and of the method's class; the others have their
+                defaults.
 
         Raises:
             UserError: an unknown method or setting (the nearest name is suggested), an impossible
                 value, fusion of image queries, or a gallery that is empty, of another width, or not
                 of unit vectors.
         """
-        self._objective, self._settings = make_method(method, settings)
-        self._method, self._given = method, {n: v for n, v in settings.items() if n != "devices"}
-        self._encoder = query_encoder(clip.model, query, self._settings.parameters)
-        self._query, self._inputs = query, plain_inputs(clip, query)
+        self._objective, self._own, self._settings = make_method(method, settings)
+        self._method, self._query = method, query
+        self._encoder = query_encoder(model, query, self._settings.parameters)
+        self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
         if self._fusion:
             self._encoder = fused_encoder(self._encoder, self._fusion)
-            self._inputs = refined_inputs(clip)
+            self._inputs = repaired_inputs(model)
         self._devices = choose_devices(self._settings.devices, self._settings.batch_size)
         gallery = np.asarray(jax.device_get(gallery_embeddings), np.float32)
-        _check_gallery(gallery, clip)
-        self._gallery = jax.device_put(gallery, self._devices[0])
+        _check_gallery(gallery, model)
         self._constants = Constants(
             self._encoder.frozen,
             self._encoder.parameters,
-            self._gallery,
-            jnp.float32(clip.temperature),
-            jnp.float32(self._settings.learning_rate),
+            cast(jax.Array, gallery),  # not on a device until it is replicated
+            jnp.float32(model.temperature),
+            jnp.float32(getattr(self._own, "learning_rate", 0.0)),
         )
         self._replicated = replicate(self._constants, self._devices)
+        self._gallery = DeviceGallery(self._replicated.gallery.addressable_shards[0].data)
         self._update = compile_update(self._objective, self._encoder, self._settings, self._devices)
+        self._embed = compile_embed(self._encoder, self._devices)
         self.reset()
 
     @property
     def gallery(self) -> jax.Array:
-        """[N, d] float32, on the first device."""
-        return self._gallery
+        """[N, d] float32, a copy on the first device."""
+        return self._gallery.copy()
 
     @property
     def state(self) -> AdaptState:
         """Everything that has been learned, one pytree of arrays on the first device."""
         return first_copy(self._state)
 
-    def reset(self) -> None:
-        """Forgets everything: the source model's parameters and an empty memory."""
-        state = initial_state(self._objective, self._settings, self._constants)
+    def reset(self, seed: int | None = None) -> None:
+        """Forgets everything: the source model's parameters and an empty memory.
+
+        Args:
+            seed: of whatever the method draws at random from now on; None for the setting.
+
+        Raises:
+            UserError: the seed is no whole number from 0.
+        """
+        if seed is not None:
+            integer(0, LARGE)("seed", seed)
+        state = initial_state(self._objective, self._settings, self._constants, seed)
         self._state = replicate(state, self._devices)
 
     def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
-        """Adapts to one batch.
+        """Learns from one batch.
 
         Args:
             queries: PIL images or strings, or arrays that are preprocessed already: pixels
                 [B, h, w, c] float32 or token ids [B, length] int32; 1 to `batch_size` of them. With
-                `fusion`: `RefinedQueries` of strings, or `FusedTexts` of token ids.
+                `fusion`: `RepairedQueries` of strings, or `FusedTexts` of token ids.
 
         Returns:
             the embeddings to rank ("score" says which) [B, d] float32 unit, and the diagnostics
             of `SearchResult`.
 
         Raises:
-            UserError: no queries, more than `batch_size`, or faulty ones (see `Clip.encode_*`).
+            UserError: no queries, more than `batch_size`, or faulty ones (see the model's
+                `encode_*`).
         """
-        padded, diagnostics, count = self._step(queries)
-        return padded[:count], diagnostics
+        embeddings, diagnostics, count = self._padded(queries, learn=True)
+        return embeddings[:count], diagnostics
 
-    def search(self, queries: Any, k: int = 10) -> SearchResult:
-        """Adapts to one batch, then ranks the k nearest gallery items of each query.
-
-        Raises:
-            UserError: k is not in 1..N; see `adapt`. Nothing has been adapted then.
-        """
-        size = self._gallery.shape[0]
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= size:
-            raise UserError(f"k is {k!r}, but must lie in 1..{size}, the gallery's size")
-        embeddings, diagnostics, count = self._step(queries)
-        scores, indices = jax.device_get(top_k(embeddings, self._gallery, k))
-        return SearchResult(indices[:count], scores[:count], diagnostics)
-
-    def similarities(self, queries: Any) -> np.ndarray:
-        """Adapts to one batch, then gives all cosines [B, N] float32; for small galleries.
+    def embed(self, queries: Any) -> jax.Array:
+        """Embeds one batch with what has been learned, and learns nothing: [B, d] float32 unit.
 
         Raises:
             UserError: see `adapt`.
         """
-        embeddings, _, count = self._step(queries)
-        return np.asarray(_cosines(embeddings, self._gallery))[:count]
+        embeddings, _, count = self._padded(queries, learn=False)
+        return embeddings[:count]
 
-    def ranks(self, queries: Any, answers: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-        """Adapts to one batch, then says where right answers stand; the rest stays on the device.
+    def rank(self, embeddings: ArrayLike, k: SupportsIndex = 10) -> SearchResult:
+        """The k nearest gallery items of each embedding [B, d] float32; changes nothing.
+
+        Raises:
+            UserError: k is not in 1..N, or the embeddings are of another width.
+        """
+        rows, k = jnp.asarray(embeddings, jnp.float32), self._gallery.check_k(k)
+        self._gallery.check_queries(rows)
+        count, most = len(rows), self._settings.batch_size
+        if 0 < count < most:  # few shapes compile
+            rows = jnp.pad(rows, ((0, padded_rows(count, most, 1) - count), (0, 0)), mode="edge")
+        return self._ranked(rows, count, k, {})
+
+    def search(self, queries: Any, k: SupportsIndex = 10, *, learn: bool = True) -> SearchResult:
+        """Learns from one batch, then ranks the k nearest gallery items of each query.
+
+        So the same queries, searched twice, may be ranked otherwise. With `learn=False` they are
+        ranked with what has been learned so far, and nothing changes.
+
+        Raises:
+            UserError: k is not in 1..N; see `adapt`. Nothing has been learned then.
+        """
+        k = self._gallery.check_k(k)
+        embeddings, diagnostics, count = self._padded(queries, learn)
+        return self._ranked(embeddings, count, k, diagnostics)
+
+    def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
+        """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
+
+        Raises:
+            UserError: see `adapt`.
+        """
+        embeddings, _, count = self._padded(queries, learn)
+        return self._gallery.cosines(embeddings)[:count]
+
+    def ranks(
+        self, queries: Any, answers: np.ndarray, *, learn: bool = True
+    ) -> tuple[np.ndarray, dict[str, float]]:
+        """Learns from one batch, then says where right answers stand; the rest stays on the device.
 
         Args:
             queries: see `adapt`.
             answers: [B, R] int32 gallery positions, -1 where a query has fewer.
+            learn: False leaves the state as it is; the diagnostics are empty then.
 
         Returns:
             ranks [B, R] int32, see `retrieval.ranks.ranks_of`, and the diagnostics.
 
         Raises:
-            UserError: see `adapt` and `ranks_of`.
+            UserError: see `adapt` and `ranks_of`; after a fault in the answers nothing has been
+                learned.
         """
-        embeddings, diagnostics, count = self._step(queries)
+        self._gallery.check_answers(answers)
+        embeddings, diagnostics, count = self._padded(queries, learn)
         padded = np.pad(answers, ((0, len(embeddings) - count), (0, 0)), mode="edge")
-        return np.asarray(ranks_of(embeddings, self._gallery, padded))[:count], diagnostics
+        return self._gallery.ranks(embeddings, padded)[:count], diagnostics
 
     def save(self, path: str | Path) -> None:
         """Writes the whole state to a folder, over what an earlier `save` wrote there.
@@ -189,24 +234,31 @@ class Adapter:
 
         Raises:
             UserError: nothing was saved there, or by an adapter of another method, query, model,
-                gallery or settings (the number of devices may differ).
+                gallery or settings (the number of devices may differ, and the seed comes back).
         """
         self._state = replicate(restore_adapter(path, self._identity, self.state), self._devices)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
-        shared = asdict(self._settings)
-        del shared["devices"]
+        settings = self._own.to_dict() | self._settings.to_dict()
+        for name in ("devices", "seed"):  # the seed is part of the state
+            del settings[name]
         return {
             "method": self._method,
             "query": self._query,
             "fusion": self._fusion and asdict(self._fusion),
-            "settings": own_settings(self._method) | self._given | shared,
-            "model": fingerprint((self._constants.source, self._constants.frozen)),
-            "gallery": fingerprint(self._gallery),
+            "settings": settings,
+            "model": hash_of((self._constants.source, self._constants.frozen)),
+            "gallery": hash_of(self.gallery),
         }
 
-    def _step(self, queries: Any) -> tuple[jax.Array, dict[str, float], int]:
+    def _ranked(
+        self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
+    ) -> SearchResult:
+        scores, indices = self._gallery.best(embeddings, k)
+        return SearchResult(indices[:count], scores[:count], diagnostics)
+
+    def _padded(self, queries: Any, learn: bool) -> tuple[jax.Array, dict[str, float], int]:
         """Padded embeddings [P, d] on the first device, diagnostics, and how many are real."""
         inputs = self._inputs(queries)
         count = len(jax.tree.leaves(inputs)[0])
@@ -215,60 +267,24 @@ class Adapter:
                 f"a batch of {count} queries; give 1 to batch_size = {self._settings.batch_size}"
             )
         rows = padded_rows(count, self._settings.batch_size, len(self._devices))
-        share = (len(self._devices), rows // len(self._devices))
-
-        def split(x: np.ndarray) -> np.ndarray:
-            padded = np.pad(x, [(0, rows - count)] + [(0, 0)] * (x.ndim - 1), mode="edge")
-            return padded.reshape(share + x.shape[1:])
-
-        mask = (np.arange(rows) < count).reshape(share)
+        devices = len(self._devices)
+        inputs = jax.tree.map(lambda x: in_parts(x, rows, devices), inputs)
+        if not learn:
+            embeddings = self._embed(self._replicated, self._state.parameters, inputs)
+            return first_copy(embeddings), {}, count
+        mask = in_parts(np.ones(count, bool), rows, devices, mode="constant")
         self._state, embeddings, diagnostics = self._update(
-            self._replicated, self._state, jax.tree.map(split, inputs), mask
+            self._replicated, self._state, inputs, mask
         )
         embeddings, diagnostics = first_copy((embeddings, diagnostics))
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
         return embeddings, values, count
 
 
-def padded_rows(count: int, batch_size: int, devices: int) -> int:
-    """Rows of the compiled batch that holds `count` queries, a multiple of `devices`.
-
-    batch_size, or a quarter, a sixteenth ... of it: few shapes compile, and a single query does
-    not cost a whole batch.
-    """
-    rows = batch_size
-    while rows > devices and count <= (smaller := -(-rows // (4 * devices)) * devices) < rows:
-        rows = smaller
-    return rows
-
-
-def choose_devices(count: int, batch_size: int) -> list[jax.Device]:
-    """The first `count` devices of this machine; all of them for 0.
-
-    Raises:
-        UserError: there are not so many, or they cannot share a batch equally.
-    """
-    there = jax.local_devices()
-    if count > len(there):
-        raise UserError(f"devices is {count}, but this machine has {len(there)}; 0 takes all")
-    devices = there[: count or len(there)]
-    if batch_size % len(devices):
-        raise UserError(
-            f"batch_size {batch_size} is not divisible by {len(devices)} devices; take "
-            f"{-(-batch_size // len(devices)) * len(devices)}, or another number of devices"
-        )
-    return devices
-
-
-def _check_gallery(rows: np.ndarray, clip: Clip) -> None:
+def _check_gallery(rows: np.ndarray, model: TwoTower) -> None:
     check_embeddings(rows)
-    if rows.shape[1] != clip.config.projection_dim:
+    if rows.shape[1] != model.dim:
         raise UserError(
             f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
-            f"{clip.config.projection_dim} wide; embed the gallery with the same checkpoint"
+            f"{model.dim} wide; embed the gallery with the same checkpoint"
         )
-
-
-@jax.jit
-def _cosines(queries: jax.Array, gallery: jax.Array) -> jax.Array:
-    return jnp.matmul(queries, gallery.T, precision=jax.lax.Precision.HIGHEST)

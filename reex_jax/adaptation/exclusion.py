@@ -6,71 +6,68 @@ position, there is no host loop, and shapes never change.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Int32, Key
 
 from reex_jax.adaptation.masked import per_row_keys
 
-STRATEGIES = ("outside_top_k", "next_m", "bottom_m", "random_m")
 
+def plausible_sets(
+    similarities: Float[Array, "batch items"], k: int
+) -> Int32[Array, "batch {min(k,similarities.shape[1])}"]:
+    """Gallery positions of the k nearest items of each query, nearest first.
 
-def plausible_sets(similarities: jax.Array, k: int) -> jax.Array:
-    """The k nearest gallery items of each query, nearest first.
-
-    For example, similarities [[0.1, 0.9, 0.9]] and k = 2 give [[1, 2]].
-
-    Args:
-        similarities: [B, N] float32.
-        k: from 0; all N items are plausible where k is larger.
-
-    Returns:
-        [B, min(k, N)] int32 gallery positions.
+    For example, similarities [[0.1, 0.9, 0.9]] and k = 2 give [[1, 2]]. All items are plausible
+    where k is larger, none where it is 0.
     """
     return jax.lax.top_k(similarities, min(k, similarities.shape[1]))[1]
 
 
-def contains(sets: jax.Array, items: jax.Array) -> jax.Array:
-    """Whether each of M items is in each of B sets: [B, k] and [M] ints -> [B, M] bool."""
+def contains(
+    sets: Int[Array, "batch k"], items: Int[Array, " others"]
+) -> Bool[Array, "batch others"]:
+    """Whether each of the items is in each of the sets."""
     return (sets[:, None, :] == items[None, :, None]).any(axis=-1)
 
 
-def exclude_candidates(plausible: jax.Array, items: jax.Array, mask: jax.Array) -> jax.Array:
+def exclude_candidates(
+    plausible: Int[Array, "batch k"], items: Int[Array, " batch"], mask: Bool[Array, " batch"]
+) -> Bool[Array, "batch batch"]:
     """E_i among the batch's candidates: j != i whose item is not plausible for i.
 
     For example, plausible [[0, 1], [1, 2], [5, 0]] and items [0, 1, 5] give
     [[F, F, T], [T, F, T], [F, T, F]].
 
     Args:
-        plausible: [B, k] int32, see `plausible_sets`.
-        items: [B] int32, the gallery item behind each query's proxy.
-        mask: [B] bool; a padded query is no candidate.
-
-    Returns:
-        [B, B] bool.
+        plausible: see `plausible_sets`.
+        items: the gallery item behind each query's proxy.
+        mask: a padded query is no candidate.
     """
     others = ~jnp.eye(items.shape[0], dtype=bool)
     return others & mask[None, :] & ~contains(plausible, items)
 
 
-def exclude_gallery(plausible: jax.Array, size: int) -> jax.Array:
-    """E_i among the whole gallery of `size` items: what is not plausible. [B, size] bool."""
+def exclude_gallery(plausible: Int[Array, "batch k"], size: int) -> Bool[Array, "batch {size}"]:
+    """E_i among the whole gallery of `size` items: what is not plausible."""
     rows = jnp.arange(plausible.shape[0])[:, None]
     return jnp.ones((plausible.shape[0], size), bool).at[rows, plausible].set(False)
 
 
 def restrict(
-    excluded: jax.Array, similarities: jax.Array, strategy: str, m: int, key: jax.Array
-) -> jax.Array:
+    excluded: Bool[Array, "batch candidates"],
+    similarities: Float[Array, "batch candidates"],
+    strategy: str,
+    m: int,
+    key: Key[Array, ""],
+) -> Bool[Array, "batch candidates"]:
     """Keeps m of each exclusion set.
 
     Args:
-        excluded: [B, M] bool.
-        similarities: [B, M] float32 of the same candidates.
+        excluded: the sets.
+        similarities: of the same candidates.
         strategy: "outside_top_k" (all), "next_m" (the most similar), "bottom_m" (the least
             similar) or "random_m".
         m: how many, from 1; a smaller set stays whole.
         key: for "random_m"; a row's choice does not depend on the number of rows.
-
-    Returns:
-        [B, M] bool.
     """
     if strategy == "outside_top_k":
         return excluded

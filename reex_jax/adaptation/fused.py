@@ -4,30 +4,30 @@ Fusion is part of the encoder, so whatever adapts sees the fused query, and grad
 the embeddings of both texts.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import jax
+from jaxtyping import Array, Float, Int, Key
 
 from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.objective import Parameters
 from reex_jax.errors import UserError, unknown
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
-from reex_jax.gsr.settings import CHECKS, FusionSettings
+from reex_jax.settings.repair import FusionSettings
 
 
 class FusedTexts(NamedTuple):
     """What the encoder takes: B queries and their repairs as token ids, each padded for itself.
 
     Attributes:
-        ids: [B, length] int32, of the queries as they arrived.
-        refined_ids: [B, another length] int32, of their repairs.
+        ids: of the queries as they arrived.
+        repair_ids: of their repairs.
         features: four arrays [B] float32.
     """
 
-    ids: jax.Array
-    refined_ids: jax.Array
+    ids: Int[Array, "batch length"]
+    repair_ids: Int[Array, "batch another_length"]
     features: FusionFeatures
 
 
@@ -48,8 +48,7 @@ def check_fusion(name: str, settings: FusionSettings | None, query: str) -> Fusi
     """The rule that an adapter is asked for; None for "", without fusion.
 
     Raises:
-        UserError: an unknown rule, image queries, settings without a rule, or a constant that is
-            not allowed.
+        UserError: an unknown rule, image queries, or settings without a rule.
     """
     if not name:
         if settings is not None:
@@ -62,8 +61,6 @@ def check_fusion(name: str, settings: FusionSettings | None, query: str) -> Fusi
     rule = FusionRule(name, FusionSettings() if settings is None else settings)
     if not isinstance(rule.settings, FusionSettings):
         raise UserError(f"fusion_settings must be FusionSettings, not {settings!r:.60}")
-    for key, value in asdict(rule.settings).items():
-        CHECKS[key](f"fusion_settings.{key}", value)
     return rule
 
 
@@ -71,17 +68,19 @@ def fused_encoder(encoder: QueryEncoder, rule: FusionRule) -> QueryEncoder:
     """An encoder of `FusedTexts` around one of token ids, with the same parameters."""
     fuse = FUSIONS[rule.name]
 
-    def embed(parameters: Parameters, constants: Constants, inputs: FusedTexts) -> jax.Array:
+    def embed(
+        parameters: Parameters, constants: Constants, inputs: FusedTexts
+    ) -> Float[Array, "batch dim"]:
         original = encoder.embed(parameters, constants, inputs.ids)
-        refined = encoder.embed(parameters, constants, inputs.refined_ids)
+        repaired = encoder.embed(parameters, constants, inputs.repair_ids)
         gallery, temperature = constants.gallery, constants.temperature
-        fused, _ = fuse(original, refined, inputs.features, gallery, temperature, rule.settings)
+        fused, _ = fuse(original, repaired, inputs.features, gallery, temperature, rule.settings)
         return fused
 
-    def shuffle(inputs: FusedTexts, keys: jax.Array) -> FusedTexts:
+    def shuffle(inputs: FusedTexts, keys: Key[Array, " batch"]) -> FusedTexts:
         return inputs._replace(
             ids=encoder.shuffle(inputs.ids, keys),
-            refined_ids=encoder.shuffle(inputs.refined_ids, keys),
+            repair_ids=encoder.shuffle(inputs.repair_ids, keys),
         )
 
     return replace(encoder, embed=embed, shuffle=shuffle)

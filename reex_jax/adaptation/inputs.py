@@ -11,26 +11,25 @@ from reex_jax.adaptation.encoder import Inputs
 from reex_jax.adaptation.fused import FusedTexts
 from reex_jax.errors import UserError
 from reex_jax.gsr.features import FusionFeatures
-from reex_jax.models.clip.api import Clip
-from reex_jax.models.clip.inputs import check_ids, check_pixels
+from reex_jax.models.two_tower import TwoTower
 
 
 @dataclass(frozen=True)
-class RefinedQueries:
+class RepairedQueries:
     """Text queries with their repairs, as an `Adapter` with `fusion` takes them.
 
     Attributes:
         texts: B queries as they arrived.
-        refined: their repairs; the query itself where there is none.
+        repairs: of each; the query itself where there is none.
         features: four arrays [B] in [0, 1], from `gsr.features.features_of`.
     """
 
     texts: Sequence[str]
-    refined: Sequence[str]
+    repairs: Sequence[str]
     features: FusionFeatures
 
 
-def plain_inputs(clip: Clip, query: str) -> Callable[[Any], Inputs]:
+def plain_inputs(model: TwoTower, query: str) -> Callable[[Any], Inputs]:
     """What turns queries without repairs into the inputs of "image" or "text" queries.
 
     The function raises UserError for what is no query of that sort.
@@ -38,39 +37,39 @@ def plain_inputs(clip: Clip, query: str) -> Callable[[Any], Inputs]:
 
     def images(queries: Any) -> Inputs:
         if _is_array(queries):
-            return check_pixels(queries, clip.config.vision)
-        return clip.pixels_of(_some(queries))
+            return model.check_pixels(queries)
+        return model.pixels_of(_some(queries))
 
     def texts(queries: Any) -> Inputs:
-        if isinstance(queries, RefinedQueries | FusedTexts):
+        if isinstance(queries, RepairedQueries | FusedTexts):
             raise UserError(
                 f"queries are {type(queries).__name__}, but this adapter has no fusion; make it "
                 "with fusion='dynamic', or give the texts alone"
             )
         if _is_array(queries):
-            return check_ids(queries, clip.config.text)
-        return clip.tokens_of(_some(queries))
+            return model.check_ids(queries)
+        return model.tokens_of(_some(queries))
 
     return images if query == "image" else texts
 
 
-def refined_inputs(clip: Clip) -> Callable[[Any], FusedTexts]:
-    """What turns `RefinedQueries`, or `FusedTexts` made elsewhere, into `FusedTexts`.
+def repaired_inputs(model: TwoTower) -> Callable[[Any], FusedTexts]:
+    """What turns `RepairedQueries`, or `FusedTexts` made elsewhere, into `FusedTexts`.
 
     The function raises UserError for anything else, texts and repairs and features that are not
     equally many, and features that are not numbers in 0..1.
     """
-    texts = plain_inputs(clip, "text")
+    texts = plain_inputs(model, "text")
 
-    def refined(queries: Any) -> FusedTexts:
-        if isinstance(queries, RefinedQueries):
-            both = texts(queries.texts), texts(queries.refined)
+    def repaired(queries: Any) -> FusedTexts:
+        if isinstance(queries, RepairedQueries):
+            both = texts(queries.texts), texts(queries.repairs)
         elif isinstance(queries, FusedTexts):
-            both = texts(queries.ids), texts(queries.refined_ids)
+            both = texts(queries.ids), texts(queries.repair_ids)
         else:
             raise UserError(
-                "this adapter fuses queries with their repairs; give RefinedQueries(texts, "
-                f"refined, features), not one {type(queries).__name__}"
+                "this adapter fuses queries with their repairs; give RepairedQueries(texts, "
+                f"repairs, features), not one {type(queries).__name__}"
             )
         if len(both[0]) != len(both[1]):
             raise UserError(
@@ -79,7 +78,7 @@ def refined_inputs(clip: Clip) -> Callable[[Any], FusedTexts]:
             )
         return FusedTexts(*both, _checked(queries.features, len(both[0])))
 
-    return refined
+    return repaired
 
 
 def _checked(features: Any, count: int) -> FusionFeatures:
@@ -109,7 +108,7 @@ def _is_array(queries: Any) -> bool:
 
 
 def _some(queries: Any) -> Any:
-    """The queries, where there are any; a single string passes, for `Clip` to refuse."""
+    """The queries, where there are any; a single string passes, for the model to refuse."""
     if not isinstance(queries, Iterable):
         raise UserError(
             f"queries must be a list or an array, not one {type(queries).__name__}; write [query]"

@@ -4,18 +4,19 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_type_hints
 
-from reex_jax.adaptation.defaults import METHODS
 from reex_jax.adaptation.objective import Objective
-from reex_jax.adaptation.settings import SHARED, AdaptSettings
 from reex_jax.errors import UserError, unknown
+from reex_jax.settings.adaptation import AdaptSettings
+from reex_jax.settings.fields import Settings
+from reex_jax.settings.methods import METHODS, Method, Unadapted
 
-Factory = Callable[..., Objective]
+Factory = Callable[[Any], Objective]
 
 
 def find_method(method: str) -> Factory:
-    """The function that makes a method's objective; its keyword arguments are the settings.
+    """The function that makes a method's objective from its settings.
 
     Args:
         method: a name in METHODS, or "module:function" of your own (see docs/extending.md).
@@ -39,42 +40,59 @@ def find_method(method: str) -> Factory:
     return found
 
 
-def own_settings(method: str) -> dict[str, Any]:
-    """The settings that belong to a method alone, with their defaults.
+def settings_class(method: str) -> type[Settings]:
+    """The class of a method's own settings: the annotation of its function's first parameter.
 
     Raises:
-        UserError: see `find_method`; or a setting without default or with a shared one's name.
+        UserError: see `find_method`; or the annotation is no class of settings, or one with a
+            setting that every method has.
     """
-    found, settings = find_method(method), {}
+    found = find_method(method)
     try:
-        signature = inspect.signature(found)
-    except ValueError as error:  # some built-in types have none
-        raise UserError(f"method {method!r} is no function that makes an Objective") from error
-    for name, parameter in signature.parameters.items():
-        if parameter.default is inspect.Parameter.empty or name in SHARED:
-            raise UserError(
-                f"method {method!r}: its setting {name!r} needs a default and a name of its own"
-            )
-        settings[name] = parameter.default
-    return settings
+        (first, *_), hints = inspect.signature(found).parameters, get_type_hints(found)
+    except (NameError, TypeError, ValueError):  # no parameter, no signature, a name not defined
+        first, hints = "", {}
+    kind = hints.get(first)
+    if not isinstance(kind, type) or not issubclass(kind, Method | Unadapted):
+        raise UserError(
+            f"method {method!r}: its first parameter must be annotated with the class of its "
+            "settings, a subclass of reex_jax.settings.methods.Method; see docs/extending.md"
+        )
+    if "__dataclass_fields__" not in vars(kind):
+        raise UserError(f"method {method!r}: {kind.__name__} needs @dataclass(frozen=True)")
+    for name in _names(kind) & _names(AdaptSettings):
+        raise UserError(f"method {method!r}: its setting {name!r} needs a name of its own")
+    return kind
 
 
-def make_method(method: str, settings: Mapping[str, Any]) -> tuple[Objective, AdaptSettings]:
-    """A method's objective and the shared settings, from one flat mapping of both.
+def _names(kind: type[Settings]) -> set[str]:
+    return {one.name for one in fields(kind)}
+
+
+def make_method(
+    method: str, settings: Mapping[str, Any]
+) -> tuple[Objective, Settings, AdaptSettings]:
+    """A method's objective, its own settings and the adapter's, from one flat mapping of both.
 
     Args:
         method: see `find_method`.
-        settings: names of `AdaptSettings` and of the method's own; others have their defaults.
+        settings: names of `AdaptSettings` and of the method's class; others have their defaults.
 
     Raises:
         UserError: an unknown method or setting (the nearest name is suggested), or a value that
             is not allowed.
     """
-    own, shared = own_settings(method), {field.name for field in fields(AdaptSettings)}
+    kind = settings_class(method)
+    known = _names(kind) | _names(AdaptSettings)
     for name in settings:
-        if name not in own and name not in shared:
-            raise unknown(f"setting of method {method!r}:", name, [*own, *shared])
-    objective = find_method(method)(**{n: v for n, v in settings.items() if n in own})
+        if name not in known:
+            raise unknown(f"setting of method {method!r}:", name, known)
+    own, shared = (
+        cls.from_dict({n: v for n, v in settings.items() if n in _names(cls)})
+        for cls in (kind, AdaptSettings)
+    )
+    assert isinstance(shared, AdaptSettings)
+    objective = find_method(method)(own)
     if not isinstance(objective, Objective):
         raise UserError(f"method {method!r} made a {type(objective).__name__}, not an Objective")
-    return objective, AdaptSettings(**{n: v for n, v in settings.items() if n in shared})
+    return objective, own, shared

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int32, Key
+
+from reex_jax.arrays import cosines, log_softmax_at
 
 Parameters = Any  # a pytree of the adapted float32 arrays
 State = Any  # a pytree of arrays whose shapes never change
@@ -18,38 +22,42 @@ State = Any  # a pytree of arrays whose shapes never change
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of queries, as a loss sees it. B counts padded rows too; `mask` tells them.
+    """One batch of queries, as a loss sees it. `batch` counts padded rows too; `mask` tells them.
 
     Attributes:
-        queries: [B, d] float32 unit embeddings; gradients flow through them.
-        gallery: [N, d] float32 unit embeddings, constant.
-        mask: [B] bool, False for rows that only pad. Nothing may depend on these.
-        temperature: scalar float32, the model's own (1 / exp(logit_scale)).
-        step: scalar int32, 0 for the first update on this batch.
-        index: scalar int32, how many batches of the stream came before.
+        queries: unit embeddings; gradients flow through them.
+        gallery: unit embeddings, constant.
+        mask: False for rows that only pad. Nothing may depend on these.
+        temperature: the model's own.
+        step: 0 for the first update on this batch.
+        index: how many batches of the stream came before.
         key: random key of this batch and step.
         shuffled: embeds the same queries with their parts (patches, tokens) in random order:
-            [B, d] float32, constant. Costs a forward pass when called.
+            [batch, dim] float32, constant. Costs a forward pass when called.
     """
 
-    queries: jax.Array
-    gallery: jax.Array
-    mask: jax.Array
-    temperature: jax.Array
-    step: jax.Array
-    index: jax.Array
-    key: jax.Array
-    shuffled: Callable[[], jax.Array]
+    queries: Float[Array, "batch dim"]
+    gallery: Float[Array, "items dim"]
+    mask: Bool[Array, " batch"]
+    temperature: Float[Array, ""]
+    step: Int32[Array, ""]
+    index: Int32[Array, ""]
+    key: Key[Array, ""]
+    shuffled: Callable[[], Float[Array, "batch dim"]]
 
     @property
-    def similarities(self) -> jax.Array:
-        """Cosines of every query with every gallery item: [B, N] float32."""
-        return jnp.matmul(self.queries, self.gallery.T, precision=jax.lax.Precision.HIGHEST)
+    def similarities(self) -> Float[Array, "batch items"]:
+        """Cosines of every query with every gallery item."""
+        return cosines(self.queries, self.gallery)
 
     @property
-    def count(self) -> jax.Array:
-        """Number of real queries, scalar int32."""
+    def count(self) -> Int32[Array, ""]:
+        """Number of real queries."""
         return self.mask.sum(dtype=jnp.int32)
+
+    def log_probabilities(self, relative_temperature: float) -> Float[Array, "batch items"]:
+        """log softmax over the gallery, at so many of the model's own temperatures."""
+        return log_softmax_at(self.similarities, relative_temperature * self.temperature)
 
 
 class Loss(NamedTuple):
@@ -131,12 +139,12 @@ class Start(NamedTuple):
 
     Attributes:
         batch_size: the largest number of rows of a batch.
-        gallery: [N, d] float32.
+        gallery: [N, d] float32, an array of NumPy or JAX.
         parameters: the source parameters that will be adapted.
     """
 
     batch_size: int
-    gallery: jax.Array
+    gallery: jax.Array | np.ndarray
     parameters: Parameters
 
 

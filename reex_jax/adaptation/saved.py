@@ -15,7 +15,7 @@ from reex_jax.errors import UserError
 IDENTITY = "adapter.json"
 
 
-def fingerprint(tree: Any) -> str:
+def hash_of(tree: Any) -> str:
     """SHA-256 of a pytree's arrays: paths, shapes, dtypes and bytes."""
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):

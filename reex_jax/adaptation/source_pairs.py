@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from reex_jax.adaptation.masked import ascending_places, centred, floor_share, masked_mean
 from reex_jax.adaptation.objective import Batch, Start
@@ -18,16 +19,16 @@ class SourcePairs(NamedTuple):
     """Up to B pairs, most source-like first; unused places have distance +inf.
 
     Attributes:
-        queries: [B, d] float32.
-        items: [B, d] float32, the gallery item of each query.
-        entropies: [B] float32, of the query's softmax when it was stored.
-        distances: [B] float32, small for source-like pairs.
+        queries: their embeddings.
+        items: the gallery item of each query.
+        entropies: of the query's softmax when it was stored.
+        distances: small for source-like pairs.
     """
 
-    queries: jax.Array
-    items: jax.Array
-    entropies: jax.Array
-    distances: jax.Array
+    queries: Float[Array, "pairs dim"]
+    items: Float[Array, "pairs dim"]
+    entropies: Float[Array, " pairs"]
+    distances: Float[Array, " pairs"]
 
 
 def no_pairs(start: Start) -> SourcePairs:
@@ -37,16 +38,16 @@ def no_pairs(start: Start) -> SourcePairs:
     return SourcePairs(rows, rows, jnp.zeros(size), jnp.full(size, jnp.inf))
 
 
-def stored(pairs: SourcePairs) -> jax.Array:
-    """Which places hold a pair: [B] bool."""
+def stored(pairs: SourcePairs) -> Bool[Array, " pairs"]:
+    """Which places hold a pair."""
     return jnp.isfinite(pairs.distances)
 
 
 def remember_pairs(
     pairs: SourcePairs,
     batch: Batch,
-    items: jax.Array,
-    entropies: jax.Array,
+    items: Float[Array, "batch dim"],
+    entropies: Float[Array, " batch"],
     *,
     share: float,
     batches: int,
@@ -56,8 +57,8 @@ def remember_pairs(
     Args:
         pairs: the memory.
         batch: the queries.
-        items: [B, d] float32, each query's nearest gallery item.
-        entropies: [B] float32.
+        items: each query's nearest gallery item.
+        entropies: of the queries' softmaxes.
         share: int(share * real queries) pairs of the batch are offered.
         batches: after so many batches the memory stays as it is.
     """
@@ -79,20 +80,26 @@ def remember_pairs(
     return SourcePairs(*(part[kept] for part in joined))
 
 
-def modality_gap(queries: jax.Array, items: jax.Array, mask: jax.Array) -> jax.Array:
-    """Distance between the centres of queries and items: scalar float32 (TCR, EMG)."""
+def modality_gap(
+    queries: Float[Array, "pairs dim"],
+    items: Float[Array, "pairs dim"],
+    mask: Bool[Array, " pairs"],
+) -> Float[Array, ""]:
+    """Distance between the centres of queries and items (TCR, EMG)."""
     return safe_norm(masked_mean(queries, mask) - masked_mean(items, mask))
 
 
-def safe_norm(x: jax.Array) -> jax.Array:
+def safe_norm(x: Float[Array, "*axes last"]) -> Float[Array, "*axes"]:
     """Length of the last axis; its gradient at 0 is 0, where that of a plain norm is NaN."""
     squares = jnp.sum(x * x, axis=-1)
     positive = squares > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
 
 
-def gap_loss(batch: Batch, items: jax.Array, pairs: SourcePairs) -> jax.Array:
-    """(gap of the batch - gap of the source-like pairs)^2, 0 while there are none: scalar."""
+def gap_loss(
+    batch: Batch, items: Float[Array, "batch dim"], pairs: SourcePairs
+) -> Float[Array, ""]:
+    """(gap of the batch - gap of the source-like pairs)^2, 0 while there are none."""
     known = stored(pairs)
     difference = modality_gap(batch.queries, items, batch.mask) - modality_gap(
         pairs.queries, pairs.items, known
@@ -100,7 +107,7 @@ def gap_loss(batch: Batch, items: jax.Array, pairs: SourcePairs) -> jax.Array:
     return jnp.where(known.any(), difference**2, 0.0)
 
 
-def uniformity_loss(batch: Batch) -> jax.Array:
-    """mean exp(-0.1 |z_i - mean z|): small when queries spread out (TCR, UNI): scalar."""
+def uniformity_loss(batch: Batch) -> Float[Array, ""]:
+    """mean exp(-0.1 |z_i - mean z|): small when queries spread out (TCR, UNI)."""
     spread = safe_norm(centred(batch.queries, batch.mask))
     return masked_mean(jnp.exp(-0.1 * spread), batch.mask)

@@ -11,7 +11,6 @@ from reex_jax.benchmark.passes import Prepared, StreamKey, key_of, run_passes
 from reex_jax.datasets.load import load_data
 from reex_jax.gsr.repairs import ensure_repairs, rewriter_identity
 from reex_jax.models.clip.api import Clip, load_clip
-from reex_jax.models.clip.checkpoint import checkpoint_sha256
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.streams import Stream, list_streams
@@ -71,7 +70,7 @@ def run_benchmark(
 
 
 def _open_folder(experiment: Experiment, clip: Clip) -> RunFolder:
-    sha256 = checkpoint_sha256(clip.folder)
+    sha256 = clip.sha256
     sentences = describe_sentences(sentence_kinds(experiment), experiment.corruptions.sentences)
     rewriter = None if experiment.gsr.rewriter == OFF else rewriter_identity(experiment.gsr)
     files = [sha256, *([sentences["sha256"]] if sentences else []), *filter(None, [rewriter])]

@@ -13,11 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from reex_jax.arrays import cosines, entropy, log_softmax_at, unit
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.settings.repair import FusionSettings
-
-_TINY = 1e-12
-
 
 Embeddings = Float[Array, "batch dim"]
 Gallery = Float[Array, "items dim"]
@@ -36,18 +34,10 @@ Fusion = Callable[
 """As `WeightRule`, but -> (fused, of unit length; weight)."""
 
 
-def normalised_entropy(queries: jax.Array, gallery: jax.Array, temperature: jax.Array) -> jax.Array:
-    """Entropy of each query's softmax over the gallery, divided by log N: [B] float32 in [0, 1].
-
-    Args:
-        queries: [B, d] float32 unit.
-        gallery: [N, d] float32 unit.
-        temperature: scalar above 0; the model's own is 1 / exp(logit_scale).
-    """
-    scores = jnp.matmul(queries, gallery.T, precision=jax.lax.Precision.HIGHEST) / temperature
-    log_p = jax.nn.log_softmax(scores, axis=-1)
-    entropy = -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)
-    return entropy / jnp.log(jnp.maximum(gallery.shape[0], 2))
+def normalised_entropy(queries: Embeddings, gallery: Gallery, temperature: Temperature) -> Weights:
+    """Entropy of each query's softmax over the gallery's N items, divided by log N: in [0, 1]."""
+    log_p = log_softmax_at(cosines(queries, gallery), temperature)
+    return entropy(log_p) / jnp.log(jnp.float32(max(gallery.shape[0], 2)))
 
 
 def keep_original(
@@ -138,9 +128,7 @@ def fuse_by(
         rule(original, repaired, features, gallery, temperature, settings)
     )[:, None]
     mixed = (1 - weight) * original + weight * repaired
-    # The maximum guards the one case without direction: opposite vectors, half and half.
-    square = jnp.sum(mixed * mixed, axis=-1, keepdims=True)
-    return mixed * jax.lax.rsqrt(jnp.maximum(square, _TINY)), weight[:, 0]
+    return unit(mixed), weight[:, 0]
 
 
 FUSIONS: Mapping[str, Fusion] = MappingProxyType(

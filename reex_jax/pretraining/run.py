@@ -11,7 +11,7 @@ from flax import nnx
 
 from reex_jax.checkpoints import open_checkpoints
 from reex_jax.errors import UserError
-from reex_jax.models.clip.checkpoint import load_model, save_model
+from reex_jax.models.clip.checkpoint import read_model, save_model
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
 from reex_jax.models.clip.model import ClipModel
 from reex_jax.models.clip.tokenizer import Tokenizer
@@ -109,7 +109,7 @@ def pretrain(config: Pretraining) -> Path:
     dtype = compute_dtype(config.precision)
     clip_config = make_clip_config(config, tokenizer)
     if config.init:
-        model = load_model(config.init, compute_dtype=dtype)
+        model = read_model(config.init, compute_dtype=dtype)
     else:
         model = ClipModel(clip_config, compute_dtype=dtype, rngs=nnx.Rngs(config.seed))
     if model.config != clip_config:

@@ -1,61 +1,48 @@
 """A query becomes the model's input: pixels of a picture, token ids of a caption and repair."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from reex_jax.adaptation.fused import FusedTexts
-from reex_jax.errors import UserError
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.repairs import Repairs
-from reex_jax.models.clip.api import Clip
-from reex_jax.models.clip.preprocess import prepare_captions, preprocess_image
-from reex_jax.models.clip.tokenizer import FILES
-from reex_jax.settings.choices import IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from reex_jax.models.two_tower import TwoTower
+from reex_jax.settings.choices import IMAGE_TO_TEXT, QUERY_OF, TEXT_TO_IMAGE
 
 Prepare = Callable[[Any], Any]
 Stack = Callable[[list[Any]], Any]
 
 
 def query_preparation(
-    clip: Clip, direction: str, *, one_length: bool = False
+    model: TwoTower, direction: str, *, one_length: bool = False
 ) -> tuple[Prepare, Stack]:
     """How one query is prepared, and how a batch is made of several.
 
     Args:
-        clip: the model whose inputs they become.
+        model: whose inputs they become.
         direction: "image_to_text" or "text_to_image".
-        one_length: pad every batch of captions to the tokenizer's full length; needed where
-            several processes prepare parts of one batch, which must have one shape.
+        one_length: pad every batch of captions to the model's full length; needed where several
+            processes prepare parts of one batch, which must have one shape.
 
     Returns:
-        image_to_text: PIL image -> pixels [h, w, 3] float32, normalised; and `np.stack`.
+        image_to_text: PIL image -> pixels [h, w, c] float32, normalised; and `np.stack`.
         text_to_image: string -> token ids [length] int32; and a function that pads them to the
-        shortest of the tokenizer's lengths that holds all: [n, length] int32.
+        shortest of the model's lengths that holds all: [n, length] int32.
 
     Raises:
         UserError: the checkpoint has no tokenizer, or its pixels are not RGB.
     """
-    settings, tokenizer = clip.preprocessing, clip.tokenizer
+    model.check_query(QUERY_OF[direction])
     if direction == IMAGE_TO_TEXT:
-        if settings is None:
-            raise UserError(f"the model of {clip.folder} does not take pictures (RGB pixels)")
-        return lambda image: preprocess_image(image, settings), np.stack
-    if tokenizer is None:
-        raise UserError(f"{clip.folder} holds no tokenizer; add {FILES} of the same checkpoint")
-    mode = settings.mode if settings else "clip"
-    length = tokenizer.max_length if one_length else None
-
-    def tokenise(caption: str) -> np.ndarray:
-        rows, _ = tokenizer.encode(prepare_captions([caption], mode))
-        return np.array(rows[0], np.int32)
-
-    return tokenise, lambda rows: tokenizer.pad([row.tolist() for row in rows], length)
+        return model.prepare_image, np.stack
+    return model.prepare_text, partial(model.pad_texts, one_length=one_length)
 
 
 def repaired_preparation(
-    clip: Clip, repairs: Repairs, *, one_length: bool = False
+    model: TwoTower, repairs: Repairs, *, one_length: bool = False
 ) -> tuple[Prepare, Stack]:
     """As `query_preparation` for captions, with their repairs.
 
@@ -66,7 +53,7 @@ def repaired_preparation(
     Raises:
         UserError: the checkpoint has no tokenizer. When called, a caption without a repair.
     """
-    tokenise, pad = query_preparation(clip, TEXT_TO_IMAGE, one_length=one_length)
+    tokenise, pad = query_preparation(model, TEXT_TO_IMAGE, one_length=one_length)
 
     def prepare(caption: str) -> FusedTexts:
         (repair,), features = repairs.lookup([caption])

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int32
 
 from reex_jax.errors import UserError
 from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
@@ -14,7 +15,7 @@ from reex_jax.retrieval.topk import check_widths
 
 def ranks_of(
     queries: ArrayLike, gallery: ArrayLike, answers: ArrayLike, chunk: int = DEFAULT_CHUNK
-) -> jax.Array:
+) -> Int32[Array, "batch answers"]:
     """How many gallery items stand before each right answer: 0 is the first place.
 
     Before an answer stand the items with a higher score, and of equal score those at a lower
@@ -36,18 +37,28 @@ def ranks_of(
     queries, gallery = jnp.asarray(queries, jnp.float32), jnp.asarray(gallery, jnp.float32)
     check_widths(queries, gallery)
     if isinstance(answers, np.ndarray):  # values on a device are not read back for a check
-        outside = np.argwhere((answers < -1) | (answers >= gallery.shape[0]))
-        if outside.size:
-            query, column = outside[0]
-            raise UserError(
-                f"query {query} has the answer {answers[query, column]}, but the gallery's "
-                f"positions are 0..{gallery.shape[0] - 1} (-1: none); do both belong together?"
-            )
+        check_answers(answers, gallery.shape[0])
     return _ranks_of(queries, gallery, jnp.asarray(answers, jnp.int32), chunk)
 
 
+def check_answers(answers: np.ndarray, size: int) -> None:
+    """Raises UserError if an answer [B, R] is no position of a gallery of `size` items, nor -1."""
+    outside = np.argwhere((answers < -1) | (answers >= size))
+    if outside.size:
+        query, column = outside[0]
+        raise UserError(
+            f"query {query} has the answer {answers[query, column]}, but the gallery's "
+            f"positions are 0..{size - 1} (-1: none); do both belong together?"
+        )
+
+
 @partial(jax.jit, static_argnums=3)
-def _ranks_of(queries: jax.Array, gallery: jax.Array, answers: jax.Array, chunk: int) -> jax.Array:
+def _ranks_of(
+    queries: Float[Array, "batch dim"],
+    gallery: Float[Array, "items dim"],
+    answers: Int32[Array, "batch answers"],
+    chunk: int,
+) -> Int32[Array, "batch answers"]:
     chunk = min(chunk, gallery.shape[0])
     starts = chunk_starts(gallery.shape[0], chunk)
 

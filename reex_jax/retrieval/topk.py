@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int32
 
 from reex_jax.errors import UserError
 from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
@@ -12,7 +13,7 @@ from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_s
 
 def top_k(
     queries: ArrayLike, gallery: ArrayLike, k: int, chunk: int = DEFAULT_CHUNK
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Float[Array, "batch k"], Int32[Array, "batch k"]]:
     """The k best gallery items of each query, best first; of equal scores the lower position.
 
     Args:
@@ -34,7 +35,9 @@ def top_k(
     return _top_k(queries, gallery, k, chunk)
 
 
-def check_widths(queries: jax.Array, gallery: jax.Array) -> None:
+def check_widths(
+    queries: jax.Array | jax.ShapeDtypeStruct, gallery: jax.Array | jax.ShapeDtypeStruct
+) -> None:
     """Raises UserError unless both are matrices with rows of the same width."""
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise UserError(
@@ -45,8 +48,8 @@ def check_widths(queries: jax.Array, gallery: jax.Array) -> None:
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _top_k(
-    queries: jax.Array, gallery: jax.Array, k: int, chunk: int
-) -> tuple[jax.Array, jax.Array]:
+    queries: Float[Array, "batch dim"], gallery: Float[Array, "items dim"], k: int, chunk: int
+) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
     size = gallery.shape[0]
     chunk = min(chunk, size)
 

@@ -13,15 +13,15 @@ import pytest
 from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.objective import Batch, Objective
-from reex_jax.adaptation.settings import AdaptSettings
 from reex_jax.adaptation.update import (
     compile_update,
     first_copy,
     initial_state,
     replicate,
 )
+from reex_jax.arrays import unit
 from reex_jax.models.clip.api import load_clip
-from reex_jax.models.clip.model import unit
+from reex_jax.settings.adaptation import AdaptSettings
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 WIDTH = 12
@@ -98,7 +98,7 @@ class ToyStream:
     ) -> None:
         settings = {"batch_size": 64} | settings
         if isinstance(method, str):
-            objective, shared = make_method(method, settings)
+            objective, _, shared = make_method(method, settings)
         else:
             objective, shared = method, AdaptSettings(**settings)
         self.devices, self.rows = jax.devices()[:devices], rows

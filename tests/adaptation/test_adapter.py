@@ -8,7 +8,8 @@ from PIL import Image
 
 import reex_jax
 from reex_jax import Adapter, load_clip
-from reex_jax.adaptation.adapter import padded_rows
+from reex_jax.adaptation.batches import padded_rows
+from reex_jax.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,73 @@ def test_search_ranks_the_adapted_similarities(adapter, tokens, golden):
         assert 0 <= result.diagnostics["confident"] <= 1 and result.diagnostics["skipped"] == 0
         assert np.isfinite(result.diagnostics["loss"])
     assert adapter.state.batches == 2
+
+
+def test_ranking_learns_nothing_and_repeats(adapter, tokens, golden):
+    """`adapt` then `rank` is `search`; what does not learn leaves every bit of the state."""
+    adapter.reset()
+    wanted = adapter.search(tokens[:3], k=5)
+    adapter.reset()
+    embeddings, diagnostics = adapter.adapt(tokens[:3])
+    before = jax.device_get(adapter.state)
+    for result in (adapter.rank(embeddings, 5), adapter.rank(np.asarray(embeddings), np.int64(5))):
+        np.testing.assert_array_equal(result.indices, wanted.indices)
+        np.testing.assert_array_equal(result.scores, wanted.scores)
+        assert result.diagnostics == {}
+    assert diagnostics == wanted.diagnostics
+    still = [adapter.search(tokens[:3], k=5, learn=False) for _ in range(2)]
+    np.testing.assert_array_equal(still[0].indices, still[1].indices)
+    np.testing.assert_array_equal(still[0].scores, still[1].scores)
+    scores = adapter.similarities(tokens[:3], learn=False)
+    np.testing.assert_allclose(np.sort(scores)[:, :-6:-1], still[0].scores, atol=1e-6)
+    ranks, none = adapter.ranks(tokens[:3], still[0].indices[:, :2], learn=False)
+    np.testing.assert_array_equal(ranks, [[0, 1]] * 3)
+    assert none == {} and adapter.rank(np.ones((0, 32), np.float32)).indices.shape == (0, 10)
+    after = jax.device_get(adapter.state)
+    for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_embedding_takes_what_was_learned(adapter, tiny, tokens):
+    adapter.reset()
+    plain = adapter.embed(tokens[:3])
+    assert plain.shape == (3, 32) and isinstance(plain, jax.Array)
+    np.testing.assert_allclose(plain, tiny.encode_tokens(tokens[:3]), atol=1e-6)
+    adapter.adapt(tokens[:4])
+    assert np.abs(adapter.embed(tokens[:3]) - plain).max() > 1e-3
+
+
+def test_a_seed_draws_otherwise_without_a_new_program(tiny, golden, tokens, compilations):
+    settings = {"strategy": "random_m", "m": 1, "k": 1, "steps": 1, "batch_size": 8}
+    settings |= {"learning_rate": 1e-2, "query": "text"}
+    adapter = Adapter(tiny, golden["image_embeds"], **settings)
+
+    def run(seed=None):
+        adapter.reset(seed)
+        adapter.adapt(tokens[:8])
+        return adapter.similarities(tokens[8:16])
+
+    first = run()
+    with compilations() as names:
+        found = {seed: run(seed) for seed in (0, 1, 2)}
+    assert not names
+    np.testing.assert_array_equal(found[0], first)
+    assert np.abs(found[1] - first).max() > 1e-5 and np.abs(found[2] - found[1]).max() > 1e-5
+    other = Adapter(tiny, golden["image_embeds"], seed=2, **settings)
+    other.adapt(tokens[:8])
+    assert other.state.seed == 2
+    np.testing.assert_array_equal(other.similarities(tokens[8:16]), found[2])
+    with pytest.raises(UserError, match="seed is -1; it must be a whole number"):
+        adapter.reset(seed=-1)
+
+
+def test_the_first_device_holds_the_gallery_once(tiny, golden):
+    gallery = np.repeat(golden["text_embeds"], 50, axis=0)
+    before = {id(array) for array in jax.live_arrays()}
+    adapter = Adapter(tiny, gallery, query="image", batch_size=4)
+    large = [x for x in jax.live_arrays() if id(x) not in before and x.nbytes >= gallery.nbytes]
+    assert len({x.unsafe_buffer_pointer() for x in large}) == 1
+    np.testing.assert_array_equal(adapter.gallery, gallery)
 
 
 def test_ten_results_come_unless_asked_otherwise(plain, pixels):

@@ -1,5 +1,7 @@
 """What an adapter refuses, and in which words. Nothing is compiled or adapted for it."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,9 +63,9 @@ def test_galleries_that_are_none_are_refused(make, what, message):
         ({"method": "no_such_module:f"}, r"'no_such_module:f': No module named 'no_such_module'"),
         ({"method": "json:no"}, r"'json:no': module 'json' has no attribute 'no'; write module:fu"),
         ({"method": "math:pi"}, r"method 'math:pi' is no function that makes an Objective"),
-        ({"method": "builtins:dict"}, r"'builtins:dict' is no function that makes an Objective"),
-        ({"method": "os:getcwd"}, r"method 'os:getcwd' made a str, not an Objective"),
-        ({"method": "json:dumps"}, r"'json:dumps': its setting 'obj' needs a default"),
+        ({"method": "builtins:dict"}, r"'builtins:dict': its first parameter must be"),
+        ({"method": "os:getcwd"}, r"'os:getcwd': its first parameter must be annotated with the"),
+        ({"method": "json:dumps"}, r"'json:dumps': its first .* a subclass of reex_jax\.settings"),
         ({"learning_rat": 1}, r"of method 'reex': 'learning_rat'; did you mean 'learning_rate'\?"),
         ({"quantil": 1}, r"setting of method 'reex': 'quantil'; did you mean 'quantile'\?"),
         ({"method": "tent", "k": 3}, r"unknown setting of method 'tent': 'k';"),
@@ -86,11 +88,15 @@ def test_devices_that_divide_are_taken(make, devices):
     assert len(adapter._devices) == (devices or 8)
 
 
-@pytest.mark.parametrize("k", [0, -1, 97, 2.0, True, "3", None])
+@pytest.mark.parametrize("k", [0, -1, 97, 2.0, True, "3", None, np.int64(97)])
 def test_k_outside_the_gallery_is_refused_before_anything_adapts(make, tokens, k):
     adapter = make()
-    with pytest.raises(UserError, match=rf"k is {k!r}, but must lie in 1\.\.96, the gallery's"):
+    with pytest.raises(
+        UserError, match=rf"k is {re.escape(repr(k))}, but must lie in 1\.\.96, the gallery's"
+    ):
         adapter.search(tokens[:4], k=k)
+    with pytest.raises(UserError, match="the gallery's size"):
+        adapter.rank(np.ones((1, 32), np.float32), k=k)
     assert adapter.state.batches == 0
 
 

@@ -6,18 +6,23 @@ import pytest
 
 import reex_jax.adaptation.adapter as adapter_module
 from reex_jax import Adapter
-from reex_jax.adaptation.make_method import METHODS
+from reex_jax.settings.methods import METHODS
 
 # So chosen that each method has something to learn from the toy.
 SETTINGS = {
-    "tent": {"temperature": 0.1},
-    "read": {"temperature": 0.1},
-    "shot": {"temperature": 0.1, "pseudo_label_above": 0.5},
-    "eata": {"temperature": 0.1, "entropy_share": 1.0, "redundancy": 1.0, "fisher_weight": 10.0},
-    "deyo": {"temperature": 0.1, "entropy_share": 1.0, "drop_above": 0.0},
-    "sar": {"temperature": 0.2},
-    "rest": {"temperature": 0.1},
-    "tcr": {"temperature": 0.1},
+    "tent": {"relative_temperature": 2.0},
+    "read": {"relative_temperature": 2.0},
+    "shot": {"relative_temperature": 2.0, "pseudo_label_above": 0.5},
+    "eata": {
+        "relative_temperature": 2.0,
+        "entropy_share": 1.0,
+        "redundancy": 1.0,
+        "fisher_weight": 10.0,
+    },
+    "deyo": {"relative_temperature": 2.0, "entropy_share": 1.0, "drop_above": 0.0},
+    "sar": {"relative_temperature": 4.0},
+    "rest": {"relative_temperature": 2.0},
+    "tcr": {"relative_temperature": 2.0},
     "reex": {"k": 3, "p": 2},
     "reex, random": {"k": 3, "strategy": "random_m", "m": 2},
     "reex, gallery": {"k": 3, "pool": "gallery", "strategy": "random_m", "m": 5},

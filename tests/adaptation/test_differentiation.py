@@ -11,9 +11,11 @@ from reex_jax.adaptation.methods.eata import eata
 from reex_jax.adaptation.methods.rest import decoupled, rest
 from reex_jax.adaptation.methods.sar import sar, sharpness_aware
 from reex_jax.adaptation.objective import Batch, Loss, Objective, Problem, Start
-from reex_jax.models.clip.model import unit
+from reex_jax.arrays import unit
+from reex_jax.settings.methods import Eata, Rest, Sar
 
 ROWS, REAL, SIZE, WIDTH = 6, 5, 9, 4
+OWN = 0.05  # the temperature of the model that `make_batch` stands for
 
 
 @pytest.fixture
@@ -40,8 +42,9 @@ def log_probabilities(problem, parameters, temperature):
 
 
 def test_eata_anchors_by_the_first_batch_s_fisher_information(problem):
-    objective = eata(0.2, entropy_share=1.0, redundancy=1.0, fisher_weight=30.0)
-    free = eata(0.2, entropy_share=1.0, redundancy=1.0, fisher_weight=0.0)
+    settings = {"relative_temperature": 0.2 / OWN, "entropy_share": 1.0, "redundancy": 1.0}
+    objective = eata(Eata(**settings, fisher_weight=30.0))
+    free = eata(Eata(**settings, fisher_weight=0.0))
     away = jnp.array([1.1, 0.9, 1.2, 1.0])
     state = objective.init(start(problem))
 
@@ -90,7 +93,9 @@ def test_sharpness_aware_descends_by_the_gradient_at_the_top_of_the_climb(proble
 
 
 def test_sar_takes_the_surest_twice_and_remembers(problem):
-    objective = sar(0.3, share=0.6, rho=0.1, momentum=0.5, restore_below=10.0)
+    objective = sar(
+        Sar(relative_temperature=0.3 / OWN, share=0.6, rho=0.1, momentum=0.5, restore_below=10.0)
+    )
     parameters, state = problem.source, objective.init(start(problem))
     step = objective.differentiate(objective.loss, problem, parameters, state)
 
@@ -145,7 +150,7 @@ def test_rest_takes_out_what_would_forget_and_only_that(problem, sign):
         return Loss(sign * (batch.queries[:REAL] * batch.gallery[0][None]).sum(), state)
 
     plain = np.asarray(Objective(loss).differentiate(loss, problem, away, ()).gradient, np.float64)
-    step = decoupled(0.2)(loss, problem, away, ())
+    step = decoupled(0.2 / OWN)(loss, problem, away, ())
     along = plain @ general
     wanted = plain if along >= 0 else plain - along / (general @ general) * general
     np.testing.assert_allclose(step.gradient, wanted, rtol=1e-3, atol=1e-5)
@@ -155,7 +160,7 @@ def test_rest_takes_out_what_would_forget_and_only_that(problem, sign):
 
 def test_rest_follows_tcr_while_it_is_at_the_source(problem):
     """There is nothing to forget there, and the divergence's gradient is rounding noise."""
-    objective = rest(0.2)
+    objective = rest(Rest(relative_temperature=0.2 / OWN))
     state = objective.init(start(problem))
     step = objective.differentiate(objective.loss, problem, problem.source, state)
     plain = Objective(objective.loss).differentiate(objective.loss, problem, problem.source, state)

@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reex_jax.adaptation.encoder import (
-    FILTERS,
     Constants,
     query_encoder,
-    shuffle_between,
-    shuffle_patches,
 )
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.shuffle import shuffle_between, shuffle_patches
 from reex_jax.adaptation.update import compile_update, initial_state, replicate
 from reex_jax.errors import UserError
+from reex_jax.settings.choices import PARAMETERS
 
 BLOCK_NORMS = {
     ("blocks", norm, part) for norm in ("attention_norm", "mlp_norm") for part in ("scale", "bias")
@@ -37,27 +36,29 @@ def paths(encoder):
 @pytest.mark.parametrize("query", ["image", "text"])
 def test_filters_choose_exactly_the_layer_norms(tiny, query):
     outer = {(norm, part) for norm in OUTER_NORMS[query] for part in ("scale", "bias")}
-    assert paths(query_encoder(tiny.model, query, "block_layer_norms")) == BLOCK_NORMS
-    assert paths(query_encoder(tiny.model, query, "layer_norms")) == BLOCK_NORMS | outer
-    everything = query_encoder(tiny.model, query, "all")
+    assert paths(query_encoder(tiny, query, "block_layer_norms")) == BLOCK_NORMS
+    assert paths(query_encoder(tiny, query, "layer_norms")) == BLOCK_NORMS | outer
+    everything = query_encoder(tiny, query, "all")
     assert not jax.tree.leaves(everything.frozen)
     tower = tiny.model.vision if query == "image" else tiny.model.text
     assert paths(everything) == {path for path, _ in nnx.to_flat_state(nnx.state(tower))}
 
 
-@pytest.mark.parametrize("parameters", FILTERS)
+@pytest.mark.parametrize("parameters", PARAMETERS)
 def test_the_split_tower_embeds_as_the_whole_one(tiny, golden, parameters):
     tokens = golden["tokens"][:4].astype(np.int32)
-    encoder = query_encoder(tiny.model, "text", parameters)
-    found = encoder.embed(encoder.parameters, constants_of(encoder, golden["image_embeds"]), tokens)
+    encoder = query_encoder(tiny, "text", parameters)
+    found = encoder.embed(
+        encoder.parameters, constants_of(encoder, golden["image_embeds"]), jnp.asarray(tokens)
+    )
     np.testing.assert_allclose(found, tiny.encode_tokens(tokens), atol=1e-6)
 
 
 def test_unknown_names_are_refused(tiny):
     with pytest.raises(UserError, match="unknown value of query: 'texts'; did you mean 'text'"):
-        query_encoder(tiny.model, "texts", "all")
+        query_encoder(tiny, "texts", "all")
     with pytest.raises(UserError, match="unknown value of parameters: 'layer_norm'; did you mean"):
-        query_encoder(tiny.model, "text", "layer_norm")
+        query_encoder(tiny, "text", "layer_norm")
 
 
 @pytest.mark.parametrize("height, width", [(24, 24), (26, 31), (4, 4)])
@@ -76,26 +77,27 @@ def test_patches_change_places_whole(height, width):
 
 
 def test_each_image_has_its_own_order(tiny, golden):
-    encoder = query_encoder(tiny.model, "image", "layer_norms")
+    encoder = query_encoder(tiny, "image", "layer_norms")
     same = np.repeat(golden["images"].transpose(0, 2, 3, 1)[:1], 3, axis=0)
     keys = jax.random.split(jax.random.key(0), 3)
-    moved = np.asarray(encoder.shuffle(same, keys))
+    moved = np.asarray(encoder.shuffle(jnp.asarray(same), keys))
     assert len({image.tobytes() for image in moved}) == 3
-    np.testing.assert_array_equal(encoder.shuffle(same, keys), moved)
+    np.testing.assert_array_equal(encoder.shuffle(jnp.asarray(same), keys), moved)
 
 
 between = jax.jit(shuffle_between)
+FIRST = jnp.int32(1)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(st.integers(1, 9), st.sampled_from([10, 16]), st.integers(0, 10**6))
 def test_tokens_between_start_and_end_change_places(end, length, seed):
     ids = np.array([254, *range(1, end), 255] + [0] * (length - end - 1), np.int32)
-    moved = np.asarray(between(ids, end, jax.random.key(seed)))
+    moved = np.asarray(between(ids, FIRST, end, jax.random.key(seed)))
     assert moved[0] == 254 and moved[end] == 255 and not moved[end + 1 :].any()
     assert sorted(moved[1:end]) == list(range(1, end))
     other = np.pad(ids[: end + 1], (0, 16 - end - 1), constant_values=255)
-    padded = between(other, end, jax.random.key(seed))
+    padded = between(other, FIRST, end, jax.random.key(seed))
     np.testing.assert_array_equal(padded[: end + 1], moved[: end + 1])
     np.testing.assert_array_equal(padded[end + 1 :], 255)
 
@@ -103,7 +105,7 @@ def test_tokens_between_start_and_end_change_places(end, length, seed):
 def test_every_order_of_tokens_comes_as_often():
     ids = jnp.array([254, 1, 2, 3, 255, 0])
     keys = jax.random.split(jax.random.key(0), 1200)
-    moved = np.asarray(jax.vmap(lambda key: shuffle_between(ids, jnp.int32(4), key))(keys))
+    moved = np.asarray(jax.vmap(lambda key: shuffle_between(ids, FIRST, jnp.int32(4), key))(keys))
     orders, counts = np.unique(moved[:, 1:4], axis=0, return_counts=True)
     assert len(orders) == 6
     # Binomial(1200, 1/6): 200 with a deviation of 12.9; 5 deviations.
@@ -111,10 +113,10 @@ def test_every_order_of_tokens_comes_as_often():
 
 
 def test_texts_shuffle_between_their_own_start_and_end(tiny, golden):
-    encoder = query_encoder(tiny.model, "text", "layer_norms")
+    encoder = query_encoder(tiny, "text", "layer_norms")
     ids = golden["tokens"][:6].astype(np.int32)
     keys = jax.random.split(jax.random.key(1), 6)
-    moved = np.asarray(encoder.shuffle(ids, keys))
+    moved = np.asarray(encoder.shuffle(jnp.asarray(ids), keys))
     for was, now in zip(ids, moved, strict=True):
         end = list(was).index(255)
         assert now[0] == was[0] and sorted(now[1:end]) == sorted(was[1:end])
@@ -124,10 +126,10 @@ def test_texts_shuffle_between_their_own_start_and_end(tiny, golden):
 
 def flops(clip, gallery, inputs, parameters):
     """Of the compiled step for one update on one device; XLA counts a loop's body once."""
-    objective, shared = make_method(
+    objective, _, shared = make_method(
         "tent", {"steps": 1, "parameters": parameters, "batch_size": 16}
     )
-    encoder = query_encoder(clip.model, "text", parameters)
+    encoder = query_encoder(clip, "text", parameters)
     constants = constants_of(encoder, gallery)
     devices = jax.devices()[:1]
     arguments = replicate(

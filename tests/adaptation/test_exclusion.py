@@ -3,19 +3,20 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reex_jax.adaptation.exclusion import (
-    STRATEGIES,
     contains,
     exclude_candidates,
     exclude_gallery,
     plausible_sets,
     restrict,
 )
+from reex_jax.settings.methods import STRATEGIES
 
 # Each shape compiles: queries, gallery, k.
 SHAPES = ((1, 1, 1), (1, 7, 3), (4, 1, 5), (4, 7, 0), (4, 7, 3), (4, 7, 7), (6, 3, 20), (6, 9, 1))
@@ -62,7 +63,7 @@ def candidates(similarities, k, mask):
 @given(problems())
 def test_plausible_sets_are_the_head_of_a_stable_sort(problem):
     similarities, k, _ = problem
-    sets = np.asarray(plausible_sets(similarities, k))
+    sets = np.asarray(plausible_sets(jnp.asarray(similarities), k))
     assert sets.dtype == np.int32
     assert sets.shape == (len(similarities), min(k, similarities.shape[1]))
     for row, found in zip(similarities, sets, strict=True):
@@ -86,20 +87,20 @@ def test_candidates_are_excluded_as_in_a_loop(problem):
 def test_the_gallery_is_excluded_as_in_a_loop(problem):
     similarities, k, _ = problem
     size = similarities.shape[1]
-    found = np.asarray(exclude_gallery(plausible_sets(similarities, k), size))
+    found = np.asarray(exclude_gallery(plausible_sets(jnp.asarray(similarities), k), size))
     for row, excluded in zip(similarities, found, strict=True):
         assert set(np.flatnonzero(excluded)) == set(range(size)) - set(naive_plausible(row, k))
 
 
 def test_the_examples_of_the_docstrings():
-    similarities = np.array([[0.1, 0.9, 0.9]], np.float32)
+    similarities = jnp.array([[0.1, 0.9, 0.9]])
     np.testing.assert_array_equal(plausible_sets(similarities, 2), [[1, 2]])
-    plausible = np.array([[0, 1], [1, 2], [5, 0]])
-    found = exclude_candidates(plausible, np.array([0, 1, 5]), np.ones(3, bool))
+    plausible = jnp.array([[0, 1], [1, 2], [5, 0]])
+    found = exclude_candidates(plausible, jnp.array([0, 1, 5]), jnp.ones(3, bool))
     np.testing.assert_array_equal(
         found, [[False, False, True], [True, False, True], [False, True, False]]
     )
-    np.testing.assert_array_equal(contains(plausible, np.array([5, 2])).sum(axis=0), [1, 1])
+    np.testing.assert_array_equal(contains(plausible, jnp.array([5, 2])).sum(axis=0), [1, 1])
 
 
 def test_a_gallery_item_twice_is_excluded_by_position():

@@ -12,6 +12,7 @@ from reex_jax.models.clip.weights import weight_table
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 BATCH = 16
+TEMPERATURES = {"tcr": 0.02}  # of the reference, in absolute terms; 0.01 for all others
 # The reference names its parameters as OpenAI does.
 OPENAI = (
     ("vision_model.encoder.layers", "visual.transformer.resblocks"),
@@ -42,6 +43,7 @@ def run(clip, golden, direction, method, steps):
         queries, gallery, query = golden["tokens"].astype(np.int32), "image_embeds", "text"
         parameters = "block_layer_norms"
     settings = {"steps": steps, "parameters": parameters, "batch_size": BATCH, "devices": 1}
+    settings["relative_temperature"] = TEMPERATURES.get(method, 0.01) / clip.temperature
     adapter = Adapter(clip, golden[gallery], query=query, method=method, **settings)
     order = golden[f"{direction}/order"]
     batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]

@@ -17,9 +17,11 @@ from reex_jax.adaptation.methods.shot import shot
 from reex_jax.adaptation.methods.tcr import tcr
 from reex_jax.adaptation.methods.tent import tent
 from reex_jax.adaptation.objective import Start
+from reex_jax.settings.methods import Deyo, Eata, Read, Shot, Tcr, Tent
 
 ROWS, REAL, SIZE, WIDTH = 10, 8, 11, 6
 LOG = np.log(SIZE)
+OWN = 0.05  # the temperature of the model that `make_batch` stands for
 
 
 @pytest.fixture
@@ -75,7 +77,13 @@ def check(objective, batch, state, wanted, confident=None):
 def test_tent(batches, temperature):
     batch, z = batches(1)
     p = softmax(z @ gallery_of(batch).T / temperature)
-    check(tent(temperature), batch, (), entropies(p).mean(), confident=1)
+    check(
+        tent(Tent(relative_temperature=temperature / OWN)),
+        batch,
+        (),
+        entropies(p).mean(),
+        confident=1,
+    )
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
@@ -84,7 +92,12 @@ def test_read(batches, temperature):
     p = softmax(z @ gallery_of(batch).T / temperature)
     q = p.max(axis=1)
     balance = entropies(softmax(p.sum(axis=0)[None]))[0]
-    check(read(temperature), batch, (), np.mean(q * (1 - np.log(q) - 1)) - balance)
+    check(
+        read(Read(relative_temperature=temperature / OWN)),
+        batch,
+        (),
+        np.mean(q * (1 - np.log(q) - 1)) - balance,
+    )
 
 
 @pytest.mark.parametrize("above, count", [(0.0, 8), (0.6, 5), (1.0, 0)])
@@ -96,7 +109,9 @@ def test_shot(batches, above, count):
     assert sure.sum() == count
     labels = -np.log(q[sure]).mean() if count else 0
     wanted = entropies(p).mean() + (mean * np.log(mean + 1e-5)).sum() + 0.3 * labels
-    objective = shot(0.1, pseudo_label_weight=0.3, pseudo_label_above=above)
+    objective = shot(
+        Shot(relative_temperature=2.0, pseudo_label_weight=0.3, pseudo_label_above=above)
+    )
     check(objective, batch, (), wanted, confident=sure.mean())
 
 
@@ -106,7 +121,8 @@ def cosine(a, b):
 
 def test_eata_over_three_batches(batches):
     """The first batch is all fresh; later ones must differ from the average prediction."""
-    objective, average = eata(0.1, entropy_share=0.6, redundancy=0.5, momentum=0.7), None
+    settings = {"entropy_share": 0.6, "redundancy": 0.5, "momentum": 0.7}
+    objective, average = eata(Eata(relative_temperature=2.0, **settings)), None
     state = objective.init(start(batches(0)[0]))
     chosen_shares = []
     for seed in (4, 5, 6):
@@ -130,11 +146,19 @@ def test_eata_over_three_batches(batches):
 
 def test_eata_waits_where_no_query_is_reliable_and_new(batches):
     batch, _ = batches(4)
-    state = eata().init(start(batch))._replace(average=jnp.ones(SIZE))
-    loss = check(eata(0.1, redundancy=0.0), batch, state, 0.0, confident=0)
+    state = eata(Eata()).init(start(batch))._replace(average=jnp.ones(SIZE))
+    loss = check(
+        eata(Eata(relative_temperature=2.0, redundancy=0.0)), batch, state, 0.0, confident=0
+    )
     assert not loss.moves
     np.testing.assert_array_equal(loss.state.average, state.average)
-    loss = check(eata(0.1, entropy_share=0.0), batch, eata().init(start(batch)), 0.0, confident=0)
+    loss = check(
+        eata(Eata(relative_temperature=2.0, entropy_share=0.0)),
+        batch,
+        eata(Eata()).init(start(batch)),
+        0.0,
+        confident=0,
+    )
     assert not loss.moves and not loss.state.average.any()
 
 
@@ -150,14 +174,18 @@ def test_deyo(batches, drop_above, count):
     assert chosen.sum() == count
     weights = np.exp(0.3 * LOG - h) + np.exp(drop)
     wanted = np.mean((h * weights)[chosen]) if count else 0
-    objective = deyo(0.1, entropy_share=0.4, weight_share=0.3, drop_above=drop_above)
+    objective = deyo(
+        Deyo(relative_temperature=2.0, entropy_share=0.4, weight_share=0.3, drop_above=drop_above)
+    )
     loss = check(objective, batch, (), wanted, confident=chosen.mean())
     assert loss.moves == (count > 0)
 
 
 def test_tcr_over_three_batches(batches):
-    settings = {"temperature": 0.1, "share": 0.4, "uniformity_weight": 0.7, "gap_weight": 2.0}
-    objective, memory = tcr(**settings, batches=2), []
+    settings = Tcr(
+        relative_temperature=2.0, share=0.4, batches=2, uniformity_weight=0.7, gap_weight=2.0
+    )
+    objective, memory = tcr(settings), []
     state = objective.init(start(batches(0)[0]))
     for seed, index, step in ((8, 0, 0), (9, 0, 1), (10, 1, 0), (11, 2, 0)):
         batch, z = batches(seed, index=index, step=step)
@@ -183,6 +211,6 @@ def test_tcr_over_three_batches(batches):
 
 
 def test_eata_s_state_starts_empty(batches):
-    state = eata().init(start(batches(1)[0]))
+    state = eata(Eata()).init(start(batches(1)[0]))
     assert isinstance(state, EataState) and not state.measured
     assert not state.average.any() and not state.importance["w"].any()

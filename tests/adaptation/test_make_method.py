@@ -1,18 +1,22 @@
-"""Every setting of every method has a range, and a value outside is refused by name."""
+"""From names to objectives: settings are checked, and so are the classes of a user's methods."""
 
 import math
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, fields
 
 import pytest
 
-from reex_jax.adaptation.make_method import METHODS, find_method, make_method, own_settings
+from reex_jax.adaptation.make_method import find_method, make_method, settings_class
 from reex_jax.adaptation.objective import Objective
-from reex_jax.adaptation.settings import SHARED, AdaptSettings
 from reex_jax.errors import UserError
+from reex_jax.settings.adaptation import AdaptSettings
+from reex_jax.settings.fields import Settings
+from reex_jax.settings.methods import METHODS
 
-OWN = [(method, name) for method in METHODS for name in own_settings(method)]
+DEFAULTS = {method: settings_class(method)().to_dict() for method in METHODS}
+OWN = [(method, name) for method, own in DEFAULTS.items() for name in own]
 SHARES = {"momentum", "share", "quantile", "entropy_share", "weight_share", "redundancy"}
-NOT_EMPTY = {"temperature", "relative_temperature", "rho", "learning_rate"}
+NOT_EMPTY = {"relative_temperature", "rho", "learning_rate"}
 
 
 def wrong_values(name, default):
@@ -31,21 +35,22 @@ def wrong_values(name, default):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_defaults_and_their_like_are_accepted(method):
-    objective, shared = make_method(method, own_settings(method) | {"steps": 1})
+    objective, own, shared = make_method(method, DEFAULTS[method] | {"steps": 1})
     assert isinstance(objective, Objective) and shared == AdaptSettings(steps=1)
+    assert own == settings_class(method)()
     # A command line gives whole numbers where a float would do.
-    whole = {n: 1 for n, v in own_settings(method).items() if isinstance(v, float)}
-    assert isinstance(make_method(method, whole)[0], Objective)
+    whole = {n: 1 for n, v in DEFAULTS[method].items() if isinstance(v, float)}
+    assert all(isinstance(getattr(make_method(method, whole)[1], name), float) for name in whole)
 
 
 @pytest.mark.parametrize("method, name", OWN)
 def test_own_settings_out_of_range_are_refused_by_name(method, name):
-    for value in wrong_values(name, own_settings(method)[name]):
+    for value in wrong_values(name, DEFAULTS[method][name]):
         with pytest.raises(UserError, match=rf"\b{name}\b"):
             make_method(method, {name: value})
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", [field.name for field in fields(AdaptSettings)])
 def test_shared_settings_out_of_range_are_refused_by_name(name):
     for value in wrong_values(name, asdict(AdaptSettings())[name]):
         with pytest.raises(UserError, match=rf"\b{name}\b"):
@@ -54,7 +59,6 @@ def test_shared_settings_out_of_range_are_refused_by_name(name):
 
 def test_the_protocol_of_tcr_is_the_default():
     assert asdict(AdaptSettings()) == {
-        "learning_rate": 3e-4,
         "rate_batch": 0,
         "weight_decay": 1e-4,
         "steps": 3,
@@ -64,6 +68,8 @@ def test_the_protocol_of_tcr_is_the_default():
         "devices": 1,
         "seed": 0,
     }
+    rates = {method: own.get("learning_rate") for method, own in DEFAULTS.items()}
+    assert rates.pop("none") is None and set(rates.values()) == {3e-4}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -73,3 +79,57 @@ def test_every_method_says_where_it_is_from(method):
         assert "EXPERIMENTAL" in documentation
     if method not in ("none", "reex"):
         assert "et al." in documentation
+
+
+def test_the_source_model_has_no_rate():
+    with pytest.raises(UserError, match="unknown setting of method 'none': 'learning_rate';"):
+        make_method("none", {"learning_rate": 1.0})
+
+
+OWN_METHODS = """
+from dataclasses import dataclass
+from reex_jax.settings.fields import Settings, setting
+from reex_jax.settings.methods import Method
+
+@dataclass(frozen=True)
+class Other(Settings):
+    pass
+
+@dataclass(frozen=True)
+class Steps(Method):
+    steps: int = setting(1, "of mine")
+
+class Plain(Method):
+    mine: float = setting(1.0, "of mine")
+
+def bare(settings): ...
+def other(settings: Other): ...
+def unknown(settings: "Nowhere"): ...
+def same_name(settings: Steps): ...
+def plain(settings: Plain): ...
+def nothing(settings: Method): ...
+"""
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("bare", r"its first parameter must be annotated with the class of its settings"),
+        ("other", r"a subclass of reex_jax\.settings\.methods\.Method; see docs/extending\.md"),
+        ("unknown", r"its first parameter must be annotated"),
+        ("same_name", r"its setting 'steps' needs a name of its own"),
+        ("plain", r"Plain needs @dataclass\(frozen=True\)"),
+        ("nothing", r"method 'methods_of_mine:nothing' made a NoneType, not an Objective"),
+    ],
+)
+def test_methods_without_a_class_of_settings_are_refused(name, message, tmp_path, monkeypatch):
+    (tmp_path / "methods_of_mine.py").write_text(OWN_METHODS, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "methods_of_mine", raising=False)
+    with pytest.raises(UserError, match=message):
+        make_method(f"methods_of_mine:{name}", {})
+
+
+def test_settings_are_typed():
+    assert issubclass(settings_class("reex"), Settings)
+    assert settings_class("reex")().k == 20

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reex_jax import Adapter, load_clip
-from reex_jax.adaptation.saved import IDENTITY, fingerprint
+from reex_jax.adaptation.saved import IDENTITY, hash_of
 from reex_jax.errors import UserError
 
 
@@ -63,8 +63,8 @@ def test_a_save_replaces_an_earlier_one_whatever_came_between(adapter, tokens, t
 
 def test_a_fresh_adapter_on_more_devices_goes_on(make, tokens, tmp_path):
     one, eight = (
-        make(method="tent", temperature=0.1),
-        make(method="tent", temperature=0.1, devices=8),
+        make(method="tent", relative_temperature=1.4),
+        make(method="tent", relative_temperature=1.4, devices=8),
     )
     one.adapt(tokens[:8])
     one.save(tmp_path)
@@ -74,9 +74,19 @@ def test_a_fresh_adapter_on_more_devices_goes_on(make, tokens, tmp_path):
     )
 
 
+def test_a_seed_comes_back_with_the_state(make, tokens, tmp_path):
+    one, other = make(strategy="random_m", m=1, k=1), make(strategy="random_m", m=1, k=1)
+    one.reset(seed=7)
+    one.adapt(tokens[:8])
+    one.save(tmp_path)
+    other.restore(tmp_path)
+    assert other.state.seed == 7
+    np.testing.assert_array_equal(other.similarities(tokens[8:16]), one.similarities(tokens[8:16]))
+
+
 def test_defaults_and_the_same_values_written_out_are_one_adapter(make, tmp_path):
     make().save(tmp_path)
-    make(k=20, seed=0, devices=2).restore(tmp_path)
+    make(k=20, seed=5, devices=2).restore(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +145,10 @@ def test_what_holds_no_adapter_is_refused(make, tmp_path):
             adapter.restore(bare)
 
 
-def test_fingerprints_tell_bytes_shapes_and_types_apart():
+def test_hash_ofs_tell_bytes_shapes_and_types_apart():
     zeros = np.zeros((2, 3), np.float32)
     others = [zeros.T, zeros.astype(np.int32), zeros + 1, {"a": zeros}, [zeros, zeros]]
-    found = [fingerprint(zeros), *map(fingerprint, others)]
+    found = [hash_of(zeros), *map(hash_of, others)]
     assert len(set(found)) == len(found)
-    assert fingerprint(jax.numpy.zeros((2, 3))) == found[0]
-    assert fingerprint(np.asfortranarray(zeros)) == found[0]
+    assert hash_of(jax.numpy.zeros((2, 3))) == found[0]
+    assert hash_of(np.asfortranarray(zeros)) == found[0]

@@ -10,7 +10,9 @@ from reex_jax.adaptation.objective import Loss, Objective
 
 def pull(batch):
     """A loss with gradients everywhere: towards the first gallery item."""
-    return -jnp.where(batch.mask, batch.similarities[:, 0], 0.0).sum() / batch.count
+    return -jnp.where(batch.mask, batch.similarities[:, 0], 0.0).sum() / batch.count.astype(
+        jnp.float32
+    )
 
 
 def count_losses(start):
@@ -200,7 +202,7 @@ def test_a_step_uses_up_the_state_it_is_given(toy_stream, toy_queries):
 def test_one_program_serves_a_whole_stream_and_every_learning_rate(
     toy_stream, toy_queries, compilations
 ):
-    stream = toy_stream("tent", steps=1, temperature=0.1)
+    stream = toy_stream("tent", steps=1, relative_temperature=2.0)
     start = stream.state.parameters["scale"]
     with compilations() as first:
         stream(toy_queries(1, 8))

@@ -6,22 +6,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reex_jax.gsr.refinements import Refinements
 
 from reex_jax.adaptation.fused import FusedTexts
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.datasets.scenes import load_scenes
 from reex_jax.errors import UserError
-from reex_jax.gsr import refinements as refinements_module
+from reex_jax.gsr import repairs as repairs_module
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.features import features_of
 from reex_jax.gsr.fusion import FUSIONS
-from reex_jax.gsr.settings import FusionSettings
+from reex_jax.gsr.repairs import Repairs
 from reex_jax.gsr.symspell import SymSpellRewriter
 from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
 from reex_jax.queries.pipeline import prepared_batches
-from reex_jax.queries.prepare import refined_preparation
+from reex_jax.queries.prepare import repaired_preparation
+from reex_jax.queries.streams import Stream
+from reex_jax.settings.repair import FusionSettings
 
 NUM_IMAGES = 24
 
@@ -31,7 +32,7 @@ def dictionary():
     """One for all tests: its index of similar words takes seconds to make."""
     with pytest.MonkeyPatch.context() as patch:
         loaded = load_dictionary()
-        patch.setattr(refinements_module, "load_dictionary", lambda captions: loaded)
+        patch.setattr(repairs_module, "load_dictionary", lambda captions: loaded)
         yield loaded
 
 
@@ -67,7 +68,7 @@ def test_repairs_raise_recall_and_the_run_says_so(
     folder, rows = run_benchmark(make_config(tmp_path, "symspell", method=("none", "tent")))
     said = capsys.readouterr().out
     count = 5 * NUM_IMAGES
-    assert f"\n{2 * count} different text queries in the refinement cache: " in said
+    assert f"\n{2 * count} different text queries in the repair cache: " in said
     assert (
         said.count(f"0 whose reply was not used (symspell/1 dictionary={dictionary.digest})") == 1
     )
@@ -87,12 +88,14 @@ def test_repairs_raise_recall_and_the_run_says_so(
 def fused_ranks(dictionary):
     """Of the right image under keyboard noise: each query fused by hand, each ranking sorted."""
     clip, data = load_clip(batch_size=8), load_scenes(NUM_IMAGES)
-    queries = [own_query(data, "text_to_image", "keyboard", 5, 0, i) for i in range(5 * NUM_IMAGES)]
-    repairs = [SymSpellRewriter(dictionary).refine(query) for query in queries]
+    queries = [
+        own_query(data, Stream("text_to_image", "keyboard", 5, 0), i) for i in range(5 * NUM_IMAGES)
+    ]
+    repairs = [SymSpellRewriter(dictionary).repair(query) for query in queries]
     images = clip.encode_images([data.images[i] for i in range(NUM_IMAGES)])
     fused, weights = FUSIONS["dynamic"](
         clip.encode_texts(queries),
-        clip.encode_texts([repair.refined for repair in repairs]),
+        clip.encode_texts([repair.repaired for repair in repairs]),
         features_of(repairs, dictionary.counts),
         images,
         jnp.float32(clip.temperature),
@@ -151,7 +154,7 @@ def test_a_missing_cache_is_refused_with_its_command(make_config, tmp_path):
     options = ["--config=experiments/scenes_c.py", f"--config.data.root={root}"]
     with pytest.raises(UserError) as refused:
         run_benchmark(config, options)
-    assert str(refused.value).startswith("20 of 20 text queries have no row in the refinement")
+    assert str(refused.value).startswith("20 of 20 text queries have no row in the repair")
     assert str(refused.value).endswith(f"python -m reex_jax.gsr {' '.join(options)}")
     config.directions = ("image_to_text",)
     with pytest.raises(UserError, match="directions has no text_to_image"):
@@ -161,17 +164,17 @@ def test_a_missing_cache_is_refused_with_its_command(make_config, tmp_path):
 def test_queries_and_repairs_become_the_ids_that_the_model_embeds(dictionary):
     clip = load_clip(batch_size=4)
     texts = ["a rde circel", "a red circle", "two bleu rngs above a lareg gren sqaure", "a  ."]
-    by_text = {text: SymSpellRewriter(dictionary).refine(text) for text in texts}
-    repairs = Refinements("symspell", by_text, dictionary.counts)
-    prepare, stack = refined_preparation(clip, repairs)
+    by_text = {text: SymSpellRewriter(dictionary).repair(text) for text in texts}
+    repairs = Repairs("symspell", by_text, dictionary.counts)
+    prepare, stack = repaired_preparation(clip, repairs)
     batches = prepared_batches(texts[:3], prepare, batch_size=2, workers=2, stack=stack)
     for batch, own in zip(batches, (texts[:2], [texts[2]] * 2), strict=True):
-        refined, features = repairs.lookup(own)
-        expected = FusedTexts(clip.tokens_of(own), clip.tokens_of(refined), features)
+        repaired, features = repairs.lookup(own)
+        expected = FusedTexts(clip.tokens_of(own), clip.tokens_of(repaired), features)
         assert jax.tree.structure(batch.inputs) == jax.tree.structure(expected)
         for a, b in zip(*map(jax.tree.leaves, (batch.inputs, expected)), strict=True):
             np.testing.assert_array_equal(a, b)
             assert a.dtype == b.dtype
     bad = prepared_batches(["a new one"], prepare, batch_size=2, workers=1, stack=stack)
-    with pytest.raises(UserError, match="a new one: the refinement cache has no row for the query"):
+    with pytest.raises(UserError, match="a new one: the repair cache has no row for the query"):
         next(bad)

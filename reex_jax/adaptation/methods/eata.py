@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from reex_jax.adaptation.masked import entropy, log_softmax_at, masked_mean
+from reex_jax.adaptation.masked import masked_mean, masked_share
 from reex_jax.adaptation.objective import (
     Batch,
     Differentiation,
@@ -18,7 +18,8 @@ from reex_jax.adaptation.objective import (
     Start,
     Step,
 )
-from reex_jax.adaptation.settings import check_positive, check_share, check_weights
+from reex_jax.arrays import entropy
+from reex_jax.settings.methods import Eata
 
 
 class EataState(NamedTuple):
@@ -35,63 +36,44 @@ class EataState(NamedTuple):
     measured: jax.Array
 
 
-def eata(
-    temperature: float = 0.01,
-    entropy_share: float = 0.4,
-    redundancy: float = 0.05,
-    momentum: float = 0.9,
-    fisher_weight: float = 2000.0,
-) -> Objective:
+def eata(settings: Eata) -> Objective:
     """Entropies of reliable queries that tell something new, with little forgetting.
 
     Niu et al., "Efficient Test-Time Model Adaptation without Forgetting", ICML 2022: entropies H
     below E = entropy_share * log N (their equation 3), weighted exp(E - H), of queries whose
     prediction has a cosine below `redundancy` with the average of earlier ones (their equation 4),
-    plus fisher_weight * sum F (parameter - source)^2 (their equation 8). The authors measure F on
-    samples like the source's; there are none here, so the stream's first batch serves.
-
-    Args:
-        temperature: of the softmax over the gallery.
-        entropy_share: E in units of log N.
-        redundancy: largest cosine with the average prediction.
-        momentum: of that average.
-        fisher_weight: of the anchor; 0 gives ETA.
-
-    Raises:
-        UserError: a value out of range.
+    plus fisher_weight * sum F (parameter - source)^2 (their equation 8; 0 gives ETA). The authors
+    measure F on samples like the source's; there are none here, so the stream's first batch serves.
     """
-    check_positive(temperature=temperature)
-    check_share(entropy_share=entropy_share, redundancy=redundancy, momentum=momentum)
-    check_weights(fisher_weight=fisher_weight)
 
     def init(start: Start) -> EataState:
         zeros = jax.tree.map(jnp.zeros_like, start.parameters)
         return EataState(jnp.zeros(start.gallery.shape[0]), zeros, jnp.bool_(False))
 
     def loss(batch: Batch, state: EataState) -> Loss:
-        log_p = log_softmax_at(batch.similarities, temperature)
+        log_p = batch.log_probabilities(settings.relative_temperature)
         entropies, p = entropy(log_p), jax.lax.stop_gradient(jnp.exp(log_p))
-        bound = entropy_share * math.log(max(p.shape[1], 2))
+        bound = settings.entropy_share * math.log(max(p.shape[1], 2))
         lengths = jnp.linalg.norm(p, axis=1) * jnp.linalg.norm(state.average)
-        cosines = (p * state.average[None, :]).sum(axis=1) / jnp.maximum(lengths, 1e-8)
-        fresh = (jnp.abs(cosines) < redundancy) | ~state.average.any()
+        likeness = (p * state.average[None, :]).sum(axis=1) / jnp.maximum(lengths, 1e-8)
+        fresh = (jnp.abs(likeness) < settings.redundancy) | ~state.average.any()
         chosen = batch.mask & (entropies < bound) & fresh
         weights = jnp.exp(bound - jax.lax.stop_gradient(entropies))
         new = masked_mean(p, chosen)
-        blend = jnp.where(state.average.any(), momentum, 0.0)
+        blend = jnp.where(state.average.any(), settings.momentum, 0.0)
         average = jnp.where(chosen.any(), blend * state.average + (1 - blend) * new, state.average)
         return Loss(
             masked_mean(entropies * weights, chosen),
             state._replace(average=average),
-            confident=masked_mean(chosen.astype(jnp.float32), batch.mask),
+            confident=masked_share(chosen, batch.mask),
             moves=chosen.any(),
         )
 
     def pseudo_label_loss(batch: Batch, state: EataState) -> Loss:
-        log_p = log_softmax_at(batch.similarities, temperature)
+        log_p = batch.log_probabilities(settings.relative_temperature)
         return Loss(masked_mean(-log_p.max(axis=-1), batch.mask), state)
 
-    return Objective(loss, init, anchored(pseudo_label_loss, fisher_weight))
+    return Objective(loss, init, anchored(pseudo_label_loss, settings.fisher_weight))
 
 
 def anchored(pseudo_label_loss: LossFunction, weight: float) -> Differentiation:

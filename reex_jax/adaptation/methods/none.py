@@ -3,10 +3,12 @@
 import jax.numpy as jnp
 
 from reex_jax.adaptation.objective import Batch, Loss, Objective, State
+from reex_jax.settings.methods import Unadapted
 
 
-def none() -> Objective:
+def none(settings: Unadapted) -> Objective:
     """Never updates anything."""
+    del settings
 
     def loss(batch: Batch, state: State) -> Loss:
         del batch

@@ -8,10 +8,9 @@ import optax
 
 from reex_jax.adaptation.masked import (
     ascending_places,
-    entropy,
     floor_share,
-    log_softmax_at,
     masked_mean,
+    masked_share,
 )
 from reex_jax.adaptation.objective import (
     Batch,
@@ -25,7 +24,8 @@ from reex_jax.adaptation.objective import (
     State,
     Step,
 )
-from reex_jax.adaptation.settings import check_positive, check_share, check_weights
+from reex_jax.arrays import entropy
+from reex_jax.settings.methods import Sar
 
 
 class SarState(NamedTuple):
@@ -42,67 +42,44 @@ class SarState(NamedTuple):
     threshold: jax.Array
 
 
-def sar(
-    temperature: float = 0.01,
-    share: float = 0.4,
-    rho: float = 0.05,
-    momentum: float = 0.9,
-    restore_below: float = 0.2,
-) -> Objective:
+def sar(settings: Sar) -> Objective:
     """Entropy of the surest queries, at the worst nearby parameters; restored when it collapses.
 
     Niu et al., "Towards Stable Test-Time Adaptation in Dynamic Wild World", ICLR 2023, section 4.
-    As in TCR's benchmark, the surest `share` of a batch takes the place of the fixed entropy bound.
-    The second pass keeps those of them whose entropy is below the first pass's bound; if none is,
-    nothing moves.
-
-    Args:
-        temperature: of the softmax over the gallery.
-        share: of the batch that the first pass takes; int(share * B) queries, ties included.
-        rho: length of the climb.
-        momentum: of the moving average of the second loss.
-        restore_below: an average below this puts parameters and optimiser back.
-
-    Raises:
-        UserError: a value out of range.
+    As in TCR's benchmark, the surest `share` of a batch (int(share * B) queries, ties included)
+    takes the place of the fixed entropy bound. The second pass keeps those of them whose entropy is
+    below the first pass's bound; if none is, nothing moves.
     """
-    check_positive(temperature=temperature, rho=rho)
-    check_share(share=share, momentum=momentum)
-    check_weights(restore_below=restore_below)
 
     def init(start: Start) -> SarState:
         nothing = jnp.zeros(start.batch_size, bool)
         return SarState(jnp.float32(jnp.nan), nothing, jnp.float32(jnp.inf))
 
-    def entropies(batch: Batch) -> jax.Array:
-        return entropy(log_softmax_at(batch.similarities, temperature))
-
     def first(batch: Batch, state: SarState) -> Loss:
-        values = entropies(batch)
-        size = batch.mask.shape[0]
-        wanted = jnp.maximum(floor_share(share, batch.count, size), 1)
-        chosen = ascending_places(jax.lax.stop_gradient(values), batch.mask) < wanted
-        threshold = jnp.where(chosen, jax.lax.stop_gradient(values), -jnp.inf).max()
+        values = entropy(batch.log_probabilities(settings.relative_temperature))
+        constant, size = jax.lax.stop_gradient(values), batch.mask.shape[0]
+        wanted = jnp.maximum(floor_share(settings.share, batch.count, size), 1)
+        surest = ascending_places(constant, batch.mask) < wanted
+        threshold = jnp.where(surest, constant, -jnp.inf).max()
         selected = batch.mask & (values <= threshold)
         state = state._replace(selected=state.selected.at[:size].set(selected), threshold=threshold)
         return Loss(masked_mean(values, selected), state)
 
     def second(batch: Batch, state: SarState) -> Loss:
-        values = entropies(batch)
+        values = entropy(batch.log_probabilities(settings.relative_temperature))
         kept = state.selected[: batch.mask.shape[0]] & (values < state.threshold)
         value = masked_mean(values, kept)
-        average = jnp.where(
-            jnp.isnan(state.average), value, momentum * state.average + (1 - momentum) * value
-        )
+        moved = settings.momentum * state.average + (1 - settings.momentum) * value
+        average = jnp.where(jnp.isnan(state.average), value, moved)
         return Loss(
             value,
             state._replace(average=jax.lax.stop_gradient(average)),
-            confident=masked_mean(kept.astype(jnp.float32), batch.mask),
+            confident=masked_share(kept, batch.mask),
             moves=kept.any(),
-            restore=average < restore_below,
+            restore=average < settings.restore_below,
         )
 
-    return Objective(first, init, sharpness_aware(second, rho))
+    return Objective(first, init, sharpness_aware(second, settings.rho))
 
 
 def sharpness_aware(second: LossFunction, rho: float) -> Differentiation:

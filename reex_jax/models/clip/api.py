@@ -1,40 +1,42 @@
 """The public face of CLIP: one checkpoint folder in, unit embeddings of pictures and texts out."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from importlib import resources
-from itertools import islice
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
+from jaxtyping import Array, Int32
 from PIL import Image
 
 from reex_jax.errors import UserError
-from reex_jax.models.clip.checkpoint import find_checkpoint, load_model
-from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig
-from reex_jax.models.clip.inputs import check_ids, check_pixels
-from reex_jax.models.clip.model import ClipModel
+from reex_jax.models.batches import chunks, embed_batches
+from reex_jax.models.clip.checkpoint import read_model
+from reex_jax.models.clip.config import ClipConfig
+from reex_jax.models.clip.inputs import check_fit, check_ids, check_pixels
+from reex_jax.models.clip.model import ClipModel, end_positions, in_blocks, is_layer_norm
 from reex_jax.models.clip.preprocess import (
     Preprocessing,
     prepare_captions,
+    preprocess_image,
     preprocess_numbered,
     read_preprocessing,
 )
 from reex_jax.models.clip.tokenizer import FILES, Tokenizer, has_tokenizer
 from reex_jax.models.clip.transformer import compute_dtype
-
-BUNDLED = "bundled"
+from reex_jax.models.folders import BUNDLED, bundled_folder, checkpoint_sha256, find_checkpoint
+from reex_jax.models.two_tower import Tower
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A CLIP model with the tokenizer and the preprocessing of its checkpoint.
+    """A CLIP model with the tokenizer and the preprocessing of its checkpoint: a `TwoTower`.
 
     Each `encode_*` works in batches of at most `batch_size`; smaller ones are padded to a quarter,
     a sixteenth, ... of it, so that few shapes compile. All return NumPy arrays [n, d] float32 of
@@ -69,6 +71,21 @@ class Clip:
         return self.model.config
 
     @property
+    def dim(self) -> int:
+        """Width of the embeddings."""
+        return self.config.projection_dim
+
+    @property
+    def mode(self) -> str:
+        """How pictures and captions are preprocessed, see `Preprocessing`."""
+        return self.preprocessing.mode if self.preprocessing else "clip"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the weights in `folder`, see `checkpoint_sha256`."""
+        return checkpoint_sha256(self.folder)
+
+    @property
     def logit_scale(self) -> float:
         """Natural logarithm of the factor on cosines, as in the checkpoint (4.6 for OpenAI's)."""
         return float(jax.device_get(self.model.logit_scale[...]))
@@ -88,7 +105,7 @@ class Clip:
                 or a model whose pixels are not RGB.
         """
         settings = self._image_settings(images)
-        parts = self._chunk(enumerate(images))
+        parts = chunks(enumerate(images), self.batch_size)
         return self._embed(_embed_pixels, (preprocess_numbered(part, settings) for part in parts))
 
     def encode_texts(self, texts: Iterable[str]) -> np.ndarray:
@@ -103,7 +120,7 @@ class Clip:
         """
         tokenizer, rows = self._token_rows(texts)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        batches = map(tokenizer.pad, self._chunk(rows[i] for i in order))
+        batches = map(tokenizer.pad, chunks((rows[i] for i in order), self.batch_size))
         embeddings = self._embed(_embed_tokens, batches)
         result = np.empty_like(embeddings)
         result[order] = embeddings
@@ -115,8 +132,7 @@ class Clip:
         Raises:
             UserError: another shape or dtype, or values that are not finite.
         """
-        checked = check_pixels(pixels, self.config.vision)
-        return self._embed(_embed_pixels, self._chunk(checked))
+        return self._embed(_embed_pixels, chunks(self.check_pixels(pixels), self.batch_size))
 
     def encode_tokens(self, ids: ArrayLike) -> np.ndarray:
         """Embeds token ids [n, length] int32, each row with an end token: [n, d] float32.
@@ -125,8 +141,7 @@ class Clip:
             UserError: another shape or dtype, a row too long or without end token, or an id that
                 is not in the vocabulary.
         """
-        checked = check_ids(ids, self.config.text)
-        return self._embed(_embed_tokens, self._chunk(checked))
+        return self._embed(_embed_tokens, chunks(self.check_ids(ids), self.batch_size))
 
     def pixels_of(self, images: Iterable[Image.Image]) -> np.ndarray:
         """What `encode_images` gives the model: n > 0 images as pixels [n, h, w, 3] float32.
@@ -148,9 +163,67 @@ class Clip:
         tokenizer, rows = self._token_rows(texts)
         return tokenizer.pad(rows)
 
+    def check_query(self, query: str) -> None:
+        """Refuses "image" or "text" queries that the checkpoint cannot prepare.
+
+        Raises:
+            UserError: its pixels are not RGB, or it has no tokenizer.
+        """
+        _ = self._rgb() if query == "image" else self._own_tokenizer()
+
+    def prepare_image(self, image: Image.Image) -> np.ndarray:
+        """One picture as pixels [h, w, 3] float32, normalised.
+
+        Raises:
+            UserError: see `preprocess_image`; or a model whose pixels are not RGB.
+        """
+        return preprocess_image(image, self._rgb())
+
+    def prepare_text(self, caption: str) -> np.ndarray:
+        """One caption as token ids [length] int32, without padding.
+
+        Raises:
+            UserError: as `encode_texts`.
+        """
+        rows, _ = self._own_tokenizer().encode(prepare_captions([caption], self.mode))
+        return np.array(rows[0], np.int32)
+
+    def pad_texts(self, rows: Sequence[np.ndarray], one_length: bool = False) -> np.ndarray:
+        """Rows of `prepare_text` as one array: [n, length] int32.
+
+        With `one_length` as long as the model takes, else as the tokenizer's shortest length that
+        holds them all; the text tower is causal, so this changes no embedding.
+        """
+        tokenizer = self._own_tokenizer()
+        length = tokenizer.max_length if one_length else None
+        return tokenizer.pad([row.tolist() for row in rows], length)
+
+    def check_pixels(self, pixels: ArrayLike) -> np.ndarray:
+        """Preprocessed pixels [n, h, w, c] float32 on the host; see `inputs.check_pixels`."""
+        return check_pixels(pixels, self.config.vision)
+
+    def check_ids(self, ids: ArrayLike) -> np.ndarray:
+        """Token ids [n, length] int32 on the host; see `inputs.check_ids`."""
+        return check_ids(ids, self.config.text)
+
+    def spans(
+        self, ids: Int32[Array, "batch length"]
+    ) -> tuple[Int32[Array, " batch"], Int32[Array, " batch"]]:
+        """The positions behind the start token and of the end token; may be traced."""
+        ends = end_positions(ids, self.config.text.eos_token_id)
+        return jnp.ones_like(ends), ends
+
+    def query_tower(self, query: str) -> Tower:
+        """The tower of "image" or "text" queries."""
+        module = self.model.vision if query == "image" else self.model.text
+        return Tower(module, is_layer_norm, in_blocks)
+
     def _image_settings(self, images: Iterable[Image.Image]) -> Preprocessing:
         if isinstance(images, Image.Image):
             raise UserError("images must be a list, not one image; write [image]")
+        return self._rgb()
+
+    def _rgb(self) -> Preprocessing:
         if self.preprocessing is None:
             raise UserError(
                 f"the model of {self.folder} takes {self.config.vision.num_channels} channels, "
@@ -161,38 +234,22 @@ class Clip:
     def _token_rows(self, texts: Iterable[str]) -> tuple[Tokenizer, list[list[int]]]:
         if isinstance(texts, str):
             raise UserError(f"captions must be a list, not one string; write [{texts!r:.60}]")
+        tokenizer = self._own_tokenizer()
+        return tokenizer, tokenizer.encode(prepare_captions(texts, self.mode))[0]
+
+    def _own_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:
             raise UserError(
                 f"{self.folder} holds no tokenizer; add {FILES} of the same checkpoint, "
                 "or make the ids yourself and use encode_tokens"
             )
-        mode = self.preprocessing.mode if self.preprocessing else "clip"
-        return self.tokenizer, self.tokenizer.encode(prepare_captions(texts, mode))[0]
-
-    def _chunk(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Consecutive parts of at most `batch_size`: slices of an array, else lists."""
-        if isinstance(items, np.ndarray):
-            for start in range(0, len(items), self.batch_size):
-                yield items[start : start + self.batch_size]
-            return
-        source = iter(items)
-        while part := list(islice(source, self.batch_size)):
-            yield part
+        return self.tokenizer
 
     def _embed(
         self, kernel: Callable[[Any, Any, jax.Array], jax.Array], batches: Iterable[np.ndarray]
     ) -> np.ndarray:
-        graph, state = nnx.split(self.model)
-        done: list[np.ndarray] = []
-        running: list[tuple[jax.Array, int]] = []
-        for batch in batches:
-            padded = _pad_rows(batch, _padded_rows(len(batch), self.batch_size))
-            running.append((kernel(graph, state, jax.device_put(padded)), len(batch)))
-            # One batch ahead: the next is prepared while the device works, and no more queue up.
-            if len(running) > 1:
-                done.append(_fetch(*running.pop(0)))
-        done.extend(_fetch(*item) for item in running)
-        return np.concatenate([np.zeros((0, self.config.projection_dim), np.float32), *done])
+        state = nnx.split(self.model)
+        return embed_batches(partial(kernel, *state), batches, self.batch_size, self.dim)
 
 
 def load_clip(
@@ -220,12 +277,12 @@ def load_clip(
     """
     dtype = compute_dtype(precision)
     bundled = path_or_hub_id == BUNDLED
-    folder = _bundled_folder(revision) if bundled else find_checkpoint(path_or_hub_id, revision)
-    model = load_model(folder, compute_dtype=dtype)
+    folder = bundled_folder(revision) if bundled else find_checkpoint(path_or_hub_id, revision)
+    model = read_model(folder, compute_dtype=dtype)
     tokenizer = None
     if has_tokenizer(folder):
         tokenizer = Tokenizer.load(folder, max_length=model.config.text.max_position_embeddings)
-        _check_fit(tokenizer, model.config.text, folder)
+        check_fit(tokenizer, model.config.text, folder)
     rgb = model.config.vision.num_channels == 3
     settings = read_preprocessing(folder, model.config, mode=preprocessing) if rgb else None
     return Clip(model, tokenizer, settings, folder, batch_size)
@@ -241,47 +298,3 @@ def _embed_pixels(graph: Any, state: Any, pixels: jax.Array) -> jax.Array:
 def _embed_tokens(graph: Any, state: Any, ids: jax.Array) -> jax.Array:
     model: ClipModel = nnx.merge(graph, state)
     return model.encode_tokens(ids)
-
-
-def _fetch(embeddings: jax.Array, count: int) -> np.ndarray:
-    return np.asarray(jax.device_get(embeddings), np.float32)[:count]
-
-
-def _padded_rows(count: int, batch_size: int) -> int:
-    """The smallest of batch_size, batch_size / 4, / 16, ... (rounded up) that holds count rows."""
-    while count <= (smaller := -(-batch_size // 4)) < batch_size:
-        batch_size = smaller
-    return batch_size
-
-
-def _pad_rows(batch: np.ndarray, rows: int) -> np.ndarray:
-    """Repeats the last row, which is harmless input, up to `rows`."""
-    return np.pad(batch, [(0, rows - len(batch))] + [(0, 0)] * (batch.ndim - 1), mode="edge")
-
-
-def _bundled_folder(revision: str | None) -> Path:
-    if revision is not None:
-        raise UserError(f"the bundled model has no revision {revision!r}; leave it out")
-    folder = Path(str(resources.files("reex_jax.models.clip"))) / BUNDLED
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            f"{folder}: the bundled model is not part of this installation; install reex_jax "
-            "with its package data, or give a checkpoint folder or hub id"
-        )
-    return folder
-
-
-def _check_fit(tokenizer: Tokenizer, config: TextConfig, folder: Path) -> None:
-    """Refuses files of two checkpoints in one folder."""
-    if tokenizer.largest_id >= config.vocab_size:
-        raise UserError(
-            f"{folder}: the tokenizer has ids up to {tokenizer.largest_id}, but config.json says "
-            f"vocab_size {config.vocab_size}; take both from one checkpoint"
-        )
-    legacy = config.eos_token_id == LEGACY_EOS_TOKEN_ID  # such a model pools at the largest id
-    expected = tokenizer.largest_id if legacy else config.eos_token_id
-    if tokenizer.end_id != expected:
-        raise UserError(
-            f"{folder}: the tokenizer's end token has id {tokenizer.end_id}, but the model pools "
-            f"at id {expected} (eos_token_id in config.json); take both from one checkpoint"
-        )

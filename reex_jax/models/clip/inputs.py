@@ -1,4 +1,6 @@
-"""Checks of arrays that are given to the model as they are: pixels and token ids."""
+"""Checks of what must fit a model: pixels and token ids given as they are, its tokenizer."""
+
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -6,6 +8,7 @@ from jax.typing import ArrayLike
 
 from reex_jax.errors import UserError
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, TextConfig, VisionConfig
+from reex_jax.models.clip.tokenizer import Tokenizer
 
 
 def check_pixels(pixels: ArrayLike, config: VisionConfig) -> np.ndarray:
@@ -60,3 +63,19 @@ def check_ids(ids: ArrayLike, config: TextConfig) -> np.ndarray:
                 "CLIP reads the text's embedding; put it behind the text"
             )
     return array.astype(np.int32)
+
+
+def check_fit(tokenizer: Tokenizer, config: TextConfig, folder: Path) -> None:
+    """Raises UserError if tokenizer and config.json come from two checkpoints."""
+    if tokenizer.largest_id >= config.vocab_size:
+        raise UserError(
+            f"{folder}: the tokenizer has ids up to {tokenizer.largest_id}, but config.json says "
+            f"vocab_size {config.vocab_size}; take both from one checkpoint"
+        )
+    legacy = config.eos_token_id == LEGACY_EOS_TOKEN_ID  # such a model pools at the largest id
+    expected = tokenizer.largest_id if legacy else config.eos_token_id
+    if tokenizer.end_id != expected:
+        raise UserError(
+            f"{folder}: the tokenizer's end token has id {tokenizer.end_id}, but the model pools "
+            f"at id {expected} (eos_token_id in config.json); take both from one checkpoint"
+        )

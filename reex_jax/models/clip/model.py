@@ -7,12 +7,16 @@ float32; matrix products run in `compute_dtype`. Paths of the parameters (see `w
 LayerNorms outside the blocks. No other path contains "norm".
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int, Int32
 
+from reex_jax.arrays import unit
 from reex_jax.errors import UserError
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig, VisionConfig
 from reex_jax.models.clip.transformer import (
@@ -23,16 +27,18 @@ from reex_jax.models.clip.transformer import (
 )
 
 
-def unit(x: jax.Array) -> jax.Array:
-    """Scale the last axis to length 1, in float32; a zero vector stays zero."""
-    x = x.astype(jnp.float32)
-    squares = jnp.sum(x * x, axis=-1, keepdims=True)
-    # A floor of 1e-12 on the length, as torch's normalize; a smaller one overflows the gradient.
-    return x * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
+def is_layer_norm(path: tuple[Any, ...]) -> bool:
+    """Whether a parameter of a tower is scale or bias of a LayerNorm."""
+    return any("norm" in str(part) for part in path)
 
 
-def end_positions(ids: jax.Array, eos_token_id: int) -> jax.Array:
-    """Index of the token that stands for each text: [b, length] ints -> [b] int32.
+def in_blocks(path: tuple[Any, ...]) -> bool:
+    """Whether a parameter of a tower stands inside its blocks."""
+    return "blocks" in path
+
+
+def end_positions(ids: Int[Array, "batch length"], eos_token_id: int) -> Int32[Array, " batch"]:
+    """Index of the token that stands for each text.
 
     The first end token, so padding with it does no harm; the largest id where the config still
     has the legacy end token 2. Texts without an end token give 0, as in Hugging Face's model.
@@ -60,8 +66,10 @@ class VisionTower(nnx.Module):
         self.post_norm = layer_norm(width, config.layer_norm_eps)
         self.projection = _projection(width, projection_dim, std, compute_dtype, rngs)
 
-    def __call__(self, pixels: jax.Array) -> jax.Array:
-        """[b, h, w, c] float32, normalised -> [b, d] float32 unit."""
+    def __call__(
+        self, pixels: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch dim"]:
+        """Embeds pictures, already normalised."""
         patches = self.patch_embedding(_patches(pixels, self.config)).astype(jnp.float32)
         batch, _, width = patches.shape
         classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
@@ -85,8 +93,8 @@ class TextTower(nnx.Module):
         self.final_norm = layer_norm(width, config.layer_norm_eps)
         self.projection = _projection(width, projection_dim, width**-0.5, compute_dtype, rngs)
 
-    def __call__(self, ids: jax.Array) -> jax.Array:
-        """[b, length] int32 -> [b, d] float32 unit."""
+    def __call__(self, ids: Int[Array, "batch length"]) -> Float[Array, "batch dim"]:
+        """Embeds texts."""
         length = ids.shape[1]
         x = self.token_embedding[...][ids] + self.position_embedding[...][None, :length]
         x = run_blocks(self.blocks, x)
@@ -116,7 +124,7 @@ class ClipModel(nnx.Module):
         self.text = TextTower(config.text, dim, compute_dtype=dtype, rngs=rngs)
         self.logit_scale = nnx.Param(jnp.float32(config.logit_scale_init_value))
 
-    def encode_pixels(self, pixels: jax.Array | np.ndarray) -> jax.Array:
+    def encode_pixels(self, pixels: jax.Array | np.ndarray) -> Float[Array, "batch dim"]:
         """Embed preprocessed images: [b, h, w, c] float32, normalised -> [b, d] float32 unit.
 
         Raises:
@@ -130,7 +138,7 @@ class ClipModel(nnx.Module):
             )
         return self.vision(jnp.asarray(pixels, jnp.float32))
 
-    def encode_tokens(self, ids: jax.Array | np.ndarray) -> jax.Array:
+    def encode_tokens(self, ids: jax.Array | np.ndarray) -> Float[Array, "batch dim"]:
         """Embed texts: [b, length] int32 ids, each text with an end token -> [b, d] float32 unit.
 
         What follows the end token never matters, so any padding and any length that holds the
@@ -156,8 +164,10 @@ class ClipModel(nnx.Module):
         return self.text(jnp.asarray(ids, jnp.int32))
 
 
-def _patches(pixels: jax.Array, config: VisionConfig) -> jax.Array:
-    """[b, h, w, c] -> [b, patches, patch * patch * c], patches row by row."""
+def _patches(
+    pixels: Float[Array, "batch height width channels"], config: VisionConfig
+) -> Float[Array, "batch patches values"]:
+    """Patches row by row, the values of each in the order row, column, channel."""
     batch, channels = pixels.shape[0], pixels.shape[-1]
     side, patch = config.patches_per_side, config.patch_size
     used = pixels[:, : side * patch, : side * patch]

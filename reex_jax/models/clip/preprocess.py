@@ -27,7 +27,7 @@ _REMEDY = "preprocess the images yourself and use encode_pixels"
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the model's pixels; a result must state `mode` (DESIGN section 5).
+    """How a picture becomes the model's pixels; a result must state `mode`.
 
     Attributes:
         image_size: height and width of the result, in pixels.

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float
 
 from reex_jax.errors import unknown
 from reex_jax.models.clip.config import TextConfig, VisionConfig
@@ -71,14 +72,14 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def attend(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
+    query: Float[Array, "b t n h"],
+    key: Float[Array, "b t n h"],
+    value: Float[Array, "b t n h"],
     *,
     causal: bool,
     precision: jax.lax.Precision,
-) -> jax.Array:
-    """Softmax attention, [b, t, n, h] each; the softmax is taken in float32.
+) -> Float[Array, "b t n h"]:
+    """Softmax attention; the softmax is taken in float32.
 
     Heads go first and the products are plain batched ones: XLA's CPU code is a quarter faster
     that way for 77 tokens than with one einsum over [b, t, n, h].
@@ -141,8 +142,8 @@ class Block(nnx.Module):
         self.causal = causal
         self.precision = product_precision(compute_dtype)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[b, t, w] float32 -> [b, t, w] float32."""
+    def __call__(self, x: Float[Array, "b t w"]) -> Float[Array, "b t w"]:
+        """The stream behind this layer, float32."""
         normed = self.attention_norm(x)
         mixed = attend(
             self.query(normed),
@@ -169,8 +170,8 @@ def stacked_blocks(
     return create(rngs)
 
 
-def run_blocks(blocks: Block, x: jax.Array) -> jax.Array:
-    """Apply stacked layers in order: [b, t, w] float32 -> [b, t, w] float32.
+def run_blocks(blocks: Block, x: Float[Array, "b t w"]) -> Float[Array, "b t w"]:
+    """Apply stacked layers in order, float32.
 
     The scan compiles one layer whatever the depth; derivatives of parameters that the caller does
     not differentiate are never computed.

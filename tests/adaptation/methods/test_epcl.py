@@ -11,6 +11,7 @@ import pytest
 from reex_jax.adaptation.exclusion import restrict
 from reex_jax.adaptation.methods.epcl import epcl
 from reex_jax.adaptation.objective import Start
+from reex_jax.settings.methods import Reex
 
 ROWS, REAL, SIZE, WIDTH = 9, 7, 12, 6
 TEMPERATURE = 0.05
@@ -193,7 +194,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_loss_and_gradient_are_those_of_the_loop(name, unit_rows, make_batch):
     settings = DEFAULTS | CASES[name]
-    gallery, objective = unit_rows(0, SIZE, WIDTH), epcl(**settings)
+    gallery, objective = unit_rows(0, SIZE, WIDTH), epcl(Reex(**settings))
     state, threshold, memory = objective.init(start(gallery)), np.nan, []
     for seed, index, step in ((1, 0, 0), (2, 0, 1), (3, 1, 0)):
         batch = make_batch(unit_rows(seed, ROWS, WIDTH), gallery, real=REAL, index=index, step=step)
@@ -215,7 +216,7 @@ def test_loss_and_gradient_are_those_of_the_loop(name, unit_rows, make_batch):
 
 def test_padding_never_matters(unit_rows, make_batch):
     """What stands in padded rows changes no bit of loss, gradient or memory."""
-    gallery, objective = unit_rows(0, SIZE, WIDTH), epcl(k=3)
+    gallery, objective = unit_rows(0, SIZE, WIDTH), epcl(Reex(k=3))
     found = []
     for seed in (5, 6):
         queries = np.concatenate([unit_rows(1, REAL, WIDTH), unit_rows(seed, 2, WIDTH)])
@@ -245,7 +246,7 @@ def test_degenerate_batches_have_finite_gradients(case, pool, unit_rows, make_ba
         k = SIZE
     contrast_alone = {"uniformity_weight": 0.0, "gap_weight": 0.0}
     for extra in ({"share": 1.0}, contrast_alone):
-        objective = epcl(k=k, pool=pool, **extra)
+        objective = epcl(Reex(k=k, pool=pool, **extra))
         batch = make_batch(queries, gallery, temperature=0.01)
         loss, gradient = value_and_gradient(
             objective, batch, objective.init(start(gallery, len(queries)))

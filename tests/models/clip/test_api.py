@@ -18,6 +18,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 import reex_jax
 from reex_jax import Clip, load_clip
 from reex_jax.errors import UserError
+from reex_jax.models.batches import padded_rows
 from reex_jax.models.clip import api
 from reex_jax.models.clip.checkpoint import save_model
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
@@ -138,6 +139,24 @@ def test_long_and_short_captions_keep_their_places(checkpoint, caplog):
     assert [r.getMessage().split(" are")[0] for r in caplog.records] == ["2 of 7 captions"]
 
 
+def test_queries_are_prepared_one_by_one(clip):
+    """What threads prepare, put together, is what the whole list gives."""
+    images = pictures(3)
+    pixels = np.stack([clip.prepare_image(image) for image in images])
+    np.testing.assert_array_equal(pixels, clip.pixels_of(images))
+    rows = [clip.prepare_text(caption) for caption in CAPTIONS]
+    assert all(row.dtype == np.int32 and row.ndim == 1 for row in rows)
+    np.testing.assert_array_equal(clip.pad_texts(rows), clip.tokens_of(CAPTIONS))
+    longest = clip.pad_texts(rows, one_length=True)
+    assert longest.shape == (len(CAPTIONS), 20)
+    np.testing.assert_allclose(clip.encode_tokens(longest), clip.encode_texts(CAPTIONS), atol=2e-6)
+    first, end = clip.spans(jnp.asarray(longest))
+    for row, a, b, ids in zip(longest, first, end, rows, strict=True):
+        assert list(row[a:b]) == list(ids[1:-1])
+    with pytest.raises(UserError, match="is empty or only white space"):
+        clip.prepare_text(" ")
+
+
 def test_padding_of_texts_changes_nothing(clip):
     ids = np.array([ids_of("a cat", 20)])
     zeros = np.where(np.arange(20) > 6, 0, ids)
@@ -164,7 +183,7 @@ def test_few_shapes_compile(checkpoint):
 )
 def test_padded_rows(size, rows):
     expected = [min(r for r in rows if r >= count) for count in range(1, size + 1)]
-    assert [api._padded_rows(count, size) for count in range(1, size + 1)] == expected
+    assert [padded_rows(count, size) for count in range(1, size + 1)] == expected
 
 
 def test_empty_lists_give_no_rows(clip):

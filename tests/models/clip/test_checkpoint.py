@@ -14,12 +14,8 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from reex_jax.errors import UserError
-from reex_jax.models.clip.checkpoint import (
-    checkpoint_sha256,
-    find_checkpoint,
-    load_model,
-    save_model,
-)
+from reex_jax.models.clip.checkpoint import read_model, save_model
+from reex_jax.models.folders import checkpoint_sha256, find_checkpoint
 
 TINY = Path(__file__).parents[2] / "data" / "golden" / "clip_tiny"
 NORM = "text_model.final_layer_norm.weight"
@@ -39,7 +35,7 @@ def tensors():
 
 @pytest.fixture(scope="module")
 def tiny():
-    return load_model(TINY)
+    return read_model(TINY)
 
 
 def same_parameters(ours, theirs, **tolerance):
@@ -68,17 +64,17 @@ def split_in_shards(folder, tensors):
 
 def test_shards_give_the_same_model(folder, tensors, tiny):
     split_in_shards(folder, tensors)
-    same_parameters(load_model(folder), tiny, rtol=0)
+    same_parameters(read_model(folder), tiny, rtol=0)
 
 
 def test_a_lost_shard_is_named(folder, tensors):
     first, second = split_in_shards(folder, tensors)
     (folder / second).unlink()
     with pytest.raises(UserError, match=f"index.json: names {second}, which the folder lacks"):
-        load_model(folder)
+        read_model(folder)
     (folder / first).unlink()
     with pytest.raises(UserError, match=f"names {first}, {second}, which the folder lacks"):
-        load_model(folder)
+        read_model(folder)
 
 
 @pytest.mark.parametrize("index", ["{", "[]", '{"weight_map": 3}', '{"weight_map": {"a": 3}}'])
@@ -86,7 +82,7 @@ def test_a_damaged_index_is_refused(folder, index):
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(index)
     with pytest.raises(UserError, match=r"index.json: not a valid index .* download it again"):
-        load_model(folder)
+        read_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +91,7 @@ def test_a_damaged_index_is_refused(folder, index):
 def test_other_float_types_are_read_as_float32(folder, tensors, tiny, dtype, tolerance):
     cast = {name: np.asarray(tensor, dtype) for name, tensor in tensors.items()}
     save_file(cast, folder / "model.safetensors")
-    same_parameters(load_model(folder), tiny, rtol=tolerance, atol=1e-6)
+    same_parameters(read_model(folder), tiny, rtol=tolerance, atol=1e-6)
 
 
 def test_position_ids_of_old_checkpoints_are_tolerated(folder, tensors, tiny):
@@ -104,7 +100,7 @@ def test_position_ids_of_old_checkpoints_are_tolerated(folder, tensors, tiny):
         for tower, length in (("text", 16), ("vision", 10))
     }
     save_file(tensors | ids, folder / "model.safetensors")
-    same_parameters(load_model(folder), tiny, rtol=0)
+    same_parameters(read_model(folder), tiny, rtol=0)
 
 
 def test_missing_extra_and_misshaped_weights_are_listed(folder, tensors):
@@ -115,7 +111,7 @@ def test_missing_extra_and_misshaped_weights_are_listed(folder, tensors):
     changed["logit_scale"] = np.array(3)
     save_file(changed, folder / "model.safetensors")
     with pytest.raises(UserError) as caught:
-        load_model(folder)
+        read_model(folder)
     message = str(caught.value)
     assert message.startswith(f"{folder / 'model.safetensors'}: the weights are not those of the")
     assert f"missing: {NORM};" in message
@@ -129,7 +125,7 @@ def test_long_lists_are_cut(folder, tensors):
     kept = {name: tensor for name, tensor in tensors.items() if "vision" not in name}
     save_file(kept, folder / "model.safetensors")
     with pytest.raises(UserError, match=r"missing: vision_model\.\S+, .* and \d+ more; take both"):
-        load_model(folder)
+        read_model(folder)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 4000, 900_000])
@@ -137,23 +133,23 @@ def test_a_truncated_file_is_refused(folder, kept):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(UserError, match=r"model.safetensors: damaged or incomplete .*file again"):
-        load_model(folder)
+        read_model(folder)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "open_clip.pth"])
 def test_pickled_weights_are_refused_with_the_reason(folder, name):
     (folder / "model.safetensors").rename(folder / name)
     with pytest.raises(UserError, match=rf"{name}: pickled .* can execute any code .*; convert it"):
-        load_model(folder)
+        read_model(folder)
 
 
 def test_a_folder_without_weights_or_config_is_refused(folder):
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"model.safetensors: not found, nor model.safetensors.ind"):
-        load_model(folder)
+        read_model(folder)
     (folder / "config.json").unlink()
     with pytest.raises(UserError, match=r"config.json: not found; a checkpoint folder in Hugging"):
-        load_model(folder)
+        read_model(folder)
 
 
 @pytest.mark.parametrize("model_type", ["siglip", "blip"])
@@ -161,7 +157,7 @@ def test_another_architecture_is_refused(folder, model_type):
     (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
     message = rf"config.json: model_type '{model_type}', but only 'clip' is supported; give a CLIP"
     with pytest.raises(UserError, match=message):
-        load_model(folder)
+        read_model(folder)
 
 
 def test_saving_writes_the_same_layout(tiny, tensors, tmp_path):
@@ -187,12 +183,12 @@ def test_saving_in_half_precision(tiny, tmp_path, dtype, tolerance):
     save_model(tiny, tmp_path, dtype=dtype)
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == np.dtype(dtype).name
     assert (tmp_path / "model.safetensors").stat().st_size < 500_000
-    same_parameters(load_model(tmp_path), tiny, rtol=tolerance, atol=1e-6)
+    same_parameters(read_model(tmp_path), tiny, rtol=tolerance, atol=1e-6)
 
 
 def test_saving_refuses_what_it_would_spoil(folder, tensors, tmp_path):
     save_file(tensors | {NORM: np.full(64, 1e6, np.float32)}, folder / "model.safetensors")
-    model = load_model(folder)
+    model = read_model(folder)
     with pytest.raises(UserError, match=r"text/final_norm/scale has a value of 1e\+06, too large"):
         save_model(model, tmp_path / "half", dtype=np.float16)
     with pytest.raises(UserError, match="cannot save weights as int8; allowed: float32, float16"):
@@ -201,7 +197,7 @@ def test_saving_refuses_what_it_would_spoil(folder, tensors, tmp_path):
 
 
 def test_compute_dtype_is_the_callers(folder):
-    model = load_model(folder, compute_dtype=jax.numpy.bfloat16)
+    model = read_model(folder, compute_dtype=jax.numpy.bfloat16)
     assert model.compute_dtype == ml_dtypes.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(model))} == {np.dtype("float32")}
 

@@ -10,10 +10,11 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
+from reex_jax.arrays import unit
 from reex_jax.errors import UserError
-from reex_jax.models.clip.checkpoint import load_model
+from reex_jax.models.clip.checkpoint import read_model
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
-from reex_jax.models.clip.model import ClipModel, end_positions, unit
+from reex_jax.models.clip.model import ClipModel, end_positions
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 END = 99
@@ -53,7 +54,7 @@ def golden():
 
 @pytest.fixture(scope="module")
 def tiny():
-    return load_model(GOLDEN / "clip_tiny")
+    return read_model(GOLDEN / "clip_tiny")
 
 
 def random_model(config, compute_dtype=jnp.float32):

@@ -19,7 +19,7 @@ from flax import nnx
 from transformers import CLIPConfig, CLIPModel
 
 from reex_jax.models.clip import model as clip_model
-from reex_jax.models.clip.checkpoint import load_model, save_model
+from reex_jax.models.clip.checkpoint import read_model, save_model
 
 torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch==2.13.0 (CPU)")
 
@@ -113,9 +113,9 @@ def test_embeddings_equal_those_of_pytorch(architecture):
         folder = Path(temporary)
         theirs.save_pretrained(folder)
         del theirs
-        image, text = largest_differences(our_embeddings(load_model(folder), *inputs), expected)
+        image, text = largest_differences(our_embeddings(read_model(folder), *inputs), expected)
         with_other_activation(folder)
-        wrong = largest_differences(our_embeddings(load_model(folder), *inputs), expected)
+        wrong = largest_differences(our_embeddings(read_model(folder), *inputs), expected)
     print(f"\n{architecture}: images {image:.1e}, texts {text:.1e}, other activation {wrong}")
     assert max(image, text) < TOLERANCE
     assert min(wrong) > 20 * TOLERANCE, "the inputs would not notice a wrong activation"
@@ -128,7 +128,7 @@ def test_what_we_save_loads_in_pytorch(architecture):
     with tempfile.TemporaryDirectory() as temporary:
         original, saved = Path(temporary, "original"), Path(temporary, "saved")
         theirs.save_pretrained(original)
-        model = load_model(original)
+        model = read_model(original)
         save_model(model, saved)
         again, report = CLIPModel.from_pretrained(saved, output_loading_info=True)
     assert not any(report.values()), report

@@ -1,0 +1,111 @@
+"""What the rest of the project knows of a model: two towers into one space of unit vectors.
+
+Adaptation, retrieval, queries and the benchmark use nothing else, so a family (CLIP is one) is a
+class with these members, and a line in `load.FAMILIES`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from flax import nnx
+from jax.typing import ArrayLike
+from jaxtyping import Array, Int
+from PIL import Image
+
+PathInTower = tuple[Any, ...]
+"""Of a parameter, as `nnx.to_flat_state` gives it."""
+
+
+class Tower(NamedTuple):
+    """The tower that embeds queries.
+
+    Attributes:
+        module: inputs with the query as first axis -> unit embeddings [B, d] float32.
+        is_layer_norm: whether a parameter is scale or bias of a LayerNorm.
+        in_blocks: whether a parameter stands inside the blocks.
+    """
+
+    module: nnx.Module
+    is_layer_norm: Callable[[PathInTower], bool]
+    in_blocks: Callable[[PathInTower], bool]
+
+
+class TwoTower(Protocol):
+    """A model of pictures and texts with its tokenizer and its preprocessing.
+
+    What a checkpoint lacks (a tokenizer, RGB pixels) is refused with a UserError by what needs it.
+    """
+
+    @property
+    def folder(self) -> Path:
+        """Where it was read from."""
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal hash of the weights, to name the checkpoint in a result."""
+
+    @property
+    def mode(self) -> str:
+        """How pictures and captions are preprocessed, one of `settings.choices.MODES`."""
+
+    @property
+    def dim(self) -> int:
+        """Width d of the embeddings."""
+
+    @property
+    def temperature(self) -> float:
+        """Of the softmax that the model was trained with."""
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures or texts that go through the model at once."""
+
+    def encode_images(self, images: Iterable[Image.Image]) -> np.ndarray:
+        """Unit embeddings [n, d] float32 of n pictures."""
+
+    def encode_texts(self, texts: Iterable[str]) -> np.ndarray:
+        """Unit embeddings [n, d] float32 of n captions."""
+
+    def encode_pixels(self, pixels: ArrayLike) -> np.ndarray:
+        """Unit embeddings [n, d] float32 of preprocessed pictures [n, h, w, c] float32."""
+
+    def encode_tokens(self, ids: ArrayLike) -> np.ndarray:
+        """Unit embeddings [n, d] float32 of token ids [n, length] int32."""
+
+    def pixels_of(self, images: Iterable[Image.Image]) -> np.ndarray:
+        """n > 0 pictures as pixels [n, h, w, c] float32."""
+
+    def tokens_of(self, texts: Iterable[str]) -> np.ndarray:
+        """n captions as token ids [n, length] int32, padded no longer than need be."""
+
+    def check_query(self, query: str) -> None:
+        """Raises UserError if the checkpoint cannot prepare "image" or "text" queries."""
+
+    def prepare_image(self, image: Image.Image) -> np.ndarray:
+        """One picture as pixels [h, w, c] float32; safe in several threads."""
+
+    def prepare_text(self, caption: str) -> np.ndarray:
+        """One caption as token ids [length] int32 without padding; safe in several threads."""
+
+    def pad_texts(self, rows: Sequence[np.ndarray], one_length: bool = False) -> np.ndarray:
+        """Rows of `prepare_text` as one array [n, length] int32.
+
+        `one_length`: always the longest that the model takes; needed where several processes
+        prepare parts of one batch, which must have one shape.
+        """
+
+    def check_pixels(self, pixels: ArrayLike) -> np.ndarray:
+        """Pixels [n, h, w, c] float32 on the host; raises UserError if they are not the model's."""
+
+    def check_ids(self, ids: ArrayLike) -> np.ndarray:
+        """Token ids [n, length] int32 on the host; raises UserError if they are not the model's."""
+
+    def spans(
+        self, ids: Int[Array, "batch length"]
+    ) -> tuple[Int[Array, " batch"], Int[Array, " batch"]]:
+        """Where each text's own tokens begin, and where they have ended; may be traced."""
+
+    def query_tower(self, query: str) -> Tower:
+        """The tower of "image" or "text" queries, whose module this model goes on using."""
