@@ -31,6 +31,7 @@ def load_folder(
     on_error: str = "raise",
     *,
     max_images: int = 0,
+    decode: bool = True,
 ) -> LoadedFolder:
     """Reads a folder of images with captions; every image is decoded once to check it.
 
@@ -45,6 +46,7 @@ def load_folder(
         on_error: "raise" refuses the folder for any faulty row or image; "skip" leaves these out
             and logs a warning (in a config: `data.on_error`).
         max_images: only the first so many images that the captions name; 0 for all.
+        decode: False leaves the images unchecked, for work on captions alone.
 
     Raises:
         UserError: no such folder or captions file, a faulty item, or nothing is left.
@@ -60,7 +62,7 @@ def load_folder(
     if max_images:
         paths = dict(list(paths.items())[:max_images])
         rows = [row for row in rows if row.image in paths]
-    broken = check_images(paths)
+    broken = check_images(paths) if decode else []
     refuse_faults(str(root), broken, on_error)
     skipped += broken
     rejected = {fault.id for fault in broken}

@@ -25,6 +25,7 @@ def load_karpathy(
     images: str | Path = "",
     max_images: int = 0,
     on_error: str = "raise",
+    decode: bool = True,
 ) -> RetrievalSet:
     """Reads a split; every image is decoded once to check it.
 
@@ -42,6 +43,7 @@ def load_karpathy(
         max_images: only the first so many images of the split; 0 for all.
         on_error: "raise" refuses the data for any faulty entry or image; "skip" leaves these out
             and logs a warning.
+        decode: False leaves the images unchecked, for work on captions alone.
 
     Raises:
         UserError: a folder or file is missing (the message says where it looked and where to get
@@ -60,7 +62,8 @@ def load_karpathy(
     _compare_size(file, entries, split, known)
     entries = entries[:max_images] if max_images else entries
     paths = _find_images(root, images, entries, known)
-    broken = check_images({entry.name: path for entry, path in zip(entries, paths, strict=True)})
+    by_name = {entry.name: path for entry, path in zip(entries, paths, strict=True)}
+    broken = check_images(by_name) if decode else []
     if broken:
         _refuse_images(root, broken, on_error, known)
     skipped += broken

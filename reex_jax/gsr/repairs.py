@@ -13,6 +13,7 @@ from reex_jax.gsr.features import FusionFeatures, features_of
 from reex_jax.gsr.offline import run_pass
 from reex_jax.gsr.repair import REPAIRED, UNCHANGED, Repair
 from reex_jax.gsr.rewriters import make_rewriter
+from reex_jax.redaction import redacted
 from reex_jax.settings.repair import RepairSettings
 
 
@@ -112,6 +113,8 @@ def rewriter_identity(settings: RepairSettings) -> str:
 
 
 def offline_command(arguments: Sequence[str]) -> str:
-    """The command that fills the cache for a run with these options."""
-    options = shlex.join(arguments) or "--config=experiments/<the same file and options>.py"
+    """The command that fills the cache for a run with these options, secrets left out."""
+    options = (
+        redacted(shlex.join(arguments)) or "--config=experiments/<the same file and options>.py"
+    )
     return f"python -m reex_jax.gsr {options}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from reex_jax.errors import UserError
+from reex_jax.redaction import redacted
 from reex_jax.settings.checks import filled, integer, number, numbers, one_of, text
 from reex_jax.settings.choices import FUSION_NAMES, OFF, REWRITERS
 from reex_jax.settings.fields import Settings, setting
@@ -44,7 +45,7 @@ class RepairSettings(FusionSettings):
     revision: str = setting("", "revision of a model of the hub", text)
     temperature: float = setting(0.0, "of the model's decoding", number(0, 2))
     samples: int = setting(1, "replies asked for a query", integer(1, 32))
-    max_tokens: int = setting(128, "of a reply", integer(1, 4096))
+    max_tokens: int = setting(128, "of a reply; long queries get more", integer(1, 4096))
     batch_size: int = setting(16, "queries at once (transformers)", integer(1, 4096), counted=False)
     base_url: str = setting("http://localhost:8000/v1", "of the server", filled, counted=False)
     concurrency: int = setting(8, "requests at once", integer(1, 512), counted=False)
@@ -72,8 +73,8 @@ class RepairSettings(FusionSettings):
             )
         if not self.base_url.startswith(("http://", "https://")):
             raise UserError(
-                f"gsr.base_url is {self.base_url!r}; it must begin with http:// or https://, for "
-                "example http://localhost:8000/v1"
+                f"gsr.base_url is {redacted(self.base_url)!r}; it must begin with http:// or "
+                "https://, for example http://localhost:8000/v1"
             )
 
     @property
