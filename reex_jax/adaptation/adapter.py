@@ -16,20 +16,17 @@ from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
-from reex_jax.adaptation.update import (
-    AdaptState,
-    compile_embed,
-    compile_update,
-    first_copy,
-    initial_state,
-    replicate,
-)
+from reex_jax.adaptation.state import AdaptState, initial_state
+from reex_jax.adaptation.update import compile_embed, compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.retrieval.gallery import check_embeddings
 from reex_jax.settings.checks import LARGE, integer
+from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
 
@@ -39,10 +36,10 @@ class SearchResult:
 
     Attributes:
         indices: [B, k] int32 gallery positions, best first; of equal scores the lower position.
-        scores: [B, k] float32 cosines.
-        diagnostics: "loss", "confident" (share of the queries that the method trusted) and
-            "skipped" (updates left out because they were not finite), of this batch; empty where
-            nothing was learned.
+        scores: [B, k] float32 cosines; calibrated ranking orders by these minus a correction.
+        diagnostics: "loss", "confident" (share of the queries that the method trusted), "skipped"
+            (updates left out because they were not finite) and "restored" (1 where a ruined model
+            was put back to the source), of this batch; empty where nothing was learned.
     """
 
     indices: np.ndarray
@@ -67,6 +64,7 @@ class Adapter:
         method: str = "reex",
         fusion: str = "",
         fusion_settings: FusionSettings | None = None,
+        ranking: Ranking | None = None,
         **settings: Any,
     ) -> None:
         """Compiles nothing yet: each new batch shape is compiled on its first use.
@@ -80,6 +78,8 @@ class Adapter:
                 `RepairedQueries`, and the rule fuses the embeddings of the two before anything
                 adapts to them. "" for queries without repairs.
             fusion_settings: constants of the rule; None for their defaults.
+            ranking: how ranking corrects for hubs that the stream shows; None for the defaults,
+                `Ranking(calibration="off")` for cosines alone.
             **settings: of `AdaptSettings` and of the method's class; the others have their
                 defaults.
 
@@ -108,7 +108,10 @@ class Adapter:
         )
         self._replicated = replicate(self._constants, self._devices)
         self._gallery = DeviceGallery(self._replicated.gallery.addressable_shards[0].data)
-        self._update = compile_update(self._objective, self._encoder, self._settings, self._devices)
+        self._ranking = Ranking() if ranking is None else ranking
+        self._update = compile_update(
+            self._objective, self._encoder, self._settings, self._ranking, self._devices
+        )
         self._embed = compile_embed(self._encoder, self._devices)
         self.reset()
 
@@ -133,7 +136,7 @@ class Adapter:
         """
         if seed is not None:
             integer(0, LARGE)("seed", seed)
-        state = initial_state(self._objective, self._settings, self._constants, seed)
+        state = initial_state(self._objective, self._settings, self._constants, self._ranking, seed)
         self._state = replicate(state, self._devices)
 
     def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
@@ -190,6 +193,13 @@ class Adapter:
         embeddings, diagnostics, count = self._padded(queries, learn)
         return self._ranked(embeddings, count, k, diagnostics)
 
+    def correction(self) -> jax.Array | None:
+        """What ranking takes from each item's cosines: [N] float32; None without calibration."""
+        if self._ranking.calibration == "off":
+            return None
+        calibration = first_copy(self._state.calibration)
+        return _correction(calibration, self._constants.temperature, self._ranking)
+
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
 
@@ -201,7 +211,7 @@ class Adapter:
 
     def ranks(
         self, queries: Any, answers: np.ndarray, *, learn: bool = True
-    ) -> tuple[np.ndarray, dict[str, float]]:
+    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Learns from one batch, then says where right answers stand; the rest stays on the device.
 
         Args:
@@ -210,7 +220,8 @@ class Adapter:
             learn: False leaves the state as it is; the diagnostics are empty then.
 
         Returns:
-            ranks [B, R] int32, see `retrieval.ranks.ranks_of`, and the diagnostics.
+            ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
+            "calibrated" unless calibration is off; and the diagnostics.
 
         Raises:
             UserError: see `adapt` and `ranks_of`; after a fault in the answers nothing has been
@@ -219,7 +230,11 @@ class Adapter:
         self._gallery.check_answers(answers)
         embeddings, diagnostics, count = self._padded(queries, learn)
         padded = np.pad(answers, ((0, len(embeddings) - count), (0, 0)), mode="edge")
-        return self._gallery.ranks(embeddings, padded)[:count], diagnostics
+        found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
+        if self._ranking.calibration != "off":
+            ranks = self._gallery.ranks(embeddings, padded, self.correction())
+            found["calibrated"] = ranks[:count]
+        return found, diagnostics
 
     def save(self, path: str | Path) -> None:
         """Writes the whole state to a folder, over what an earlier `save` wrote there.
@@ -247,6 +262,7 @@ class Adapter:
             "method": self._method,
             "query": self._query,
             "fusion": self._fusion and asdict(self._fusion),
+            "ranking": self._ranking.to_dict(),
             "settings": settings,
             "model": hash_of((self._constants.source, self._constants.frozen)),
             "gallery": hash_of(self.gallery),
@@ -255,7 +271,7 @@ class Adapter:
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k)
+        scores, indices = self._gallery.best(embeddings, k, self.correction())
         return SearchResult(indices[:count], scores[:count], diagnostics)
 
     def _padded(self, queries: Any, learn: bool) -> tuple[jax.Array, dict[str, float], int]:
@@ -288,3 +304,6 @@ def _check_gallery(rows: np.ndarray, model: TwoTower) -> None:
             f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
             f"{model.dim} wide; embed the gallery with the same checkpoint"
         )
+
+
+_correction = jax.jit(calibrated_correction, static_argnums=2)

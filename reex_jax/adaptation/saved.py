@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reex_jax.adaptation.update import AdaptState
+from reex_jax.adaptation.state import AdaptState
 from reex_jax.checkpoints import open_checkpoints, restore_latest, save_state
 from reex_jax.errors import UserError
 

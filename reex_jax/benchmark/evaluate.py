@@ -42,6 +42,7 @@ class Course:
             count, and None says that there is no other.
         confident: mean share of queries that the method trusted; likewise.
         skipped: updates left out because they were not finite.
+        restored: how often a ruined model was put back to the source.
     """
 
     queries_per_s: float
@@ -50,6 +51,7 @@ class Course:
     loss: float | None
     confident: float | None
     skipped: int
+    restored: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +62,12 @@ class Measured:
         stream: which.
         row: one line of metrics.jsonl, without the method.
         ranks: [num_queries] int32, zero-based rank of each query's best right answer, in the order
-            of the data set.
+            of the data set; by ranking: "plain" and, unless it is off, "calibrated".
     """
 
     stream: Stream
     row: dict[str, Any]
-    ranks: np.ndarray
+    ranks: dict[str, np.ndarray]
 
 
 def build_gallery(
@@ -122,7 +124,11 @@ def measure(
         preparation = repaired_preparation(model, repairs)
     batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
     ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
-    return [_measured(data, stream, ranks[stream][positions], course) for stream in one.streams]
+    measured = []
+    for stream in one.streams:
+        own = {ranking: found[stream][positions] for ranking, found in ranks.items()}
+        measured.append(_measured(data, stream, own, course))
+    return measured
 
 
 Order = Sequence[tuple[Stream, int]]
@@ -161,9 +167,9 @@ def _adapt(
     order: Order,
     batches: Iterator[PreparedBatch],
     progress: bool,
-) -> tuple[dict[Stream, np.ndarray], Course]:
-    """Each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
-    ranks = {stream: np.full(answers.shape, -1, np.int32) for stream in one.streams}
+) -> tuple[dict[str, dict[Stream, np.ndarray]], Course]:
+    """Ranking -> each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
+    ranks: dict[str, dict[Stream, np.ndarray]] = {}
     seconds, diagnostics = [], []
     began = time.perf_counter()
     with tqdm(
@@ -174,8 +180,11 @@ def _adapt(
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
             found, how = adapter.ranks(_first_rows(batch.inputs, len(asked)), right)
-            for (stream, position), query_ranks in zip(asked, found, strict=True):
-                ranks[stream][position] = query_ranks
+            for ranking, own in found.items():
+                if ranking not in ranks:
+                    ranks[ranking] = {s: np.full(answers.shape, -1, np.int32) for s in one.streams}
+                for (stream, position), query_ranks in zip(asked, own, strict=True):
+                    ranks[ranking][stream][position] = query_ranks
             seconds.append(time.perf_counter() - step_began)
             diagnostics.append(how)
             bar.update(len(asked))
@@ -199,6 +208,7 @@ def _course(
         loss=_mean([how["loss"] for how in diagnostics]),
         confident=_mean([how["confident"] for how in diagnostics]),
         skipped=sum(int(how["skipped"]) for how in diagnostics),
+        restored=sum(int(how["restored"]) for how in diagnostics),
     )
 
 
@@ -207,13 +217,18 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def _measured(data: RetrievalSet, stream: Stream, ranks: np.ndarray, course: Course) -> Measured:
+def _measured(
+    data: RetrievalSet, stream: Stream, ranks: dict[str, np.ndarray], course: Course
+) -> Measured:
     row = {
         **asdict(stream),
-        "num_queries": len(ranks),
+        "num_queries": len(ranks["plain"]),
         "gallery_size": data.gallery_size(stream.direction),
-        **retrieval_metrics(ranks),
-        **recall_interval(ranks, seed=stream.seed),
         **asdict(course),
     }
-    return Measured(stream, row, best_ranks(ranks).astype(np.int32))
+    for ranking, found in ranks.items():
+        metrics = {**retrieval_metrics(found), **recall_interval(found, seed=stream.seed)}
+        prefix = "" if ranking == "plain" else f"{ranking}_"
+        row |= {f"{prefix}{name}": value for name, value in metrics.items()}
+    best = {ranking: best_ranks(found).astype(np.int32) for ranking, found in ranks.items()}
+    return Measured(stream, row, best)

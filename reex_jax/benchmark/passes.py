@@ -125,7 +125,8 @@ def _adapted(
 
 def _written(run: Prepared, method: str, result: Measured) -> Row:
     row = {"method": method, **result.row, "peak_memory_mb": round(peak_memory_mb(), 1)}
-    np.save(run.folder.ranks(row), result.ranks)  # before the row, as above
+    for ranking, ranks in result.ranks.items():  # before the row, as above
+        np.save(run.folder.ranks(row, ranking), ranks)
     run.folder.append(row)
     if run.experiment.progress:
         tqdm.write(_summary(row, result.stream))
@@ -137,6 +138,9 @@ def _summary(row: Row, stream: Stream) -> str:
     course = "" if loss is None else f"  loss {loss:.3f}"
     course += "" if confident is None else f"  confident {confident:.2f}"
     skipped = f"  {row['skipped']} updates skipped" if row["skipped"] else ""
+    skipped += f"  put back to the source {row['restored']} times" if row["restored"] else ""
+    calibrated = row.get("calibrated_recall@1")
+    course = ("" if calibrated is None else f"  calibrated {calibrated:.1f}") + course
     return (
         f"{row['method']} {stream}: R@1 {row['recall@1']:.1f}  R@10 {row['recall@10']:.1f}"
         f"{course}  ({row['queries_per_s']:.0f} queries/s){skipped}"

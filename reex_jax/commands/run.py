@@ -5,18 +5,27 @@ from collections.abc import Sequence
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.commands.arguments import Arguments
 from reex_jax.reporting.comparison import comparison_table, significance
-from reex_jax.reporting.run_folder import Row, RunFolder
+from reex_jax.reporting.run_folder import Row, RunFolder, by_ranking
 from reex_jax.reporting.table import method_table, protocol_line, skipped_lines
 
 
 def benchmark_report(folder: RunFolder, rows: Sequence[Row]) -> str:
-    """The table of one method with every metric, or of several side by side, and what it says."""
+    """The table of one method with every metric, or of several side by side, and what it says.
+
+    Plain and calibrated rankings stand side by side.
+    """
+    both = by_ranking(rows)
     if len({row["method"] for row in rows}) == 1:
-        parts = [method_table(rows)]
+        names = dict.fromkeys(row["method"] for row in both)
+        parts = [_titled(name, [r for r in both if r["method"] == name]) for name in names]
     else:
-        parts = [comparison_table(rows), significance(folder, rows)]
+        parts = [comparison_table(both), significance(folder, both)]
     parts += [skipped_lines(rows), protocol_line(folder.config(), rows)]
     return "\n\n".join(filter(None, parts))
+
+
+def _titled(name: str, rows: Sequence[Row]) -> str:
+    return f"Ranking: {name}\n\n{method_table(rows)}"
 
 
 def run(arguments: Arguments) -> None:

@@ -16,6 +16,7 @@ from reex_jax.errors import UserError
 
 Row = dict[str, Any]
 STREAM_KEYS = ("method", "direction", "corruption", "severity", "seed")
+_CALIBRATED = "calibrated_"
 _log = logging.getLogger(__name__)
 
 
@@ -30,6 +31,23 @@ def run_id(methods: Sequence[str], identity: Mapping[str, Any]) -> str:
     name = methods[0] if len(methods) == 1 else f"{len(methods)}_methods"
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def by_ranking(rows: Sequence[Row]) -> list[Row]:
+    """Each row as it is, and behind it the one of its calibrated ranking, where there is one.
+
+    That one has the calibrated metrics under the plain names, and says "calibrated" in its method.
+    """
+    found = []
+    for row in rows:
+        found.append(row)
+        names = [name for name in row if name.startswith(_CALIBRATED)]
+        if names:
+            metrics = {name.removeprefix(_CALIBRATED): row[name] for name in names}
+            label = f"{row['method']}, calibrated"
+            own = {"method": label, "method_alone": row["method"], "ranking": "calibrated"}
+            found.append({**row, **metrics, **own})
+    return found
 
 
 def stream_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -55,9 +73,16 @@ class RunFolder:
         """The run's resolved configuration."""
         return _read_object(self.path / "config.json")
 
-    def ranks(self, row: Mapping[str, Any]) -> Path:
-        """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer."""
-        return self._file("ranks", stream_key(row), ".npy")
+    def ranks(self, row: Mapping[str, Any], ranking: str = "plain") -> Path:
+        """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer.
+
+        Args:
+            row: of the stream, or what `by_ranking` made of it.
+            ranking: "plain" or "calibrated"; the row's own comes first.
+        """
+        key = stream_key({**row, "method": row.get("method_alone", row["method"])})
+        own = row.get("ranking", ranking)
+        return self._file("ranks", key, ".npy" if own == "plain" else f".{own}.npy")
 
     def read_ranks(self, row: Mapping[str, Any]) -> np.ndarray:
         """What lies at `ranks`.

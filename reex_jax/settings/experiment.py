@@ -38,6 +38,7 @@ from reex_jax.settings.data import Data
 from reex_jax.settings.fields import Settings, section, setting
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
+from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import RepairSettings
 
 
@@ -119,6 +120,7 @@ class Experiment(Settings):
     max_queries: int = setting(0, "of a stream; 0 for all", integer(0))
     batch_size: int = setting(64, "queries that arrive together", integer(1, 65536))
     adapt: Adapt = section(Adapt, "how the query encoder is updated")
+    rank: Ranking = section(Ranking, "how ranking corrects for hubs")
     settings: Methods = section(Methods, "each method's own")
     variants: tuple[Variant, ...] = setting(
         (), "methods with some settings changed", Check("a list of variants", _variants)

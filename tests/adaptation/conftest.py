@@ -13,12 +13,9 @@ import pytest
 from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.objective import Batch, Objective
-from reex_jax.adaptation.update import (
-    compile_update,
-    first_copy,
-    initial_state,
-    replicate,
-)
+from reex_jax.adaptation.replicas import first_copy, replicate
+from reex_jax.adaptation.state import initial_state
+from reex_jax.adaptation.update import compile_update
 from reex_jax.arrays import unit
 from reex_jax.models.clip.api import load_clip
 from reex_jax.settings.adaptation import AdaptSettings

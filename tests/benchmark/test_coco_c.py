@@ -65,8 +65,8 @@ def test_the_folder_loader_gets_the_same_clean_numbers(tiny_coco, karpathy_scrip
     config = config.replaced({"data": {"max_images": 3}})
     _, expected = run_benchmark(config)
     config = experiment("coco_c", tiny_coco, tmp_path / "folder")
-    config = config.replaced({"data": {"name": "folder", "preset": "", "max_images": 3}})
-    config = config.replaced({"data": {"captions_file": "coco_karpathy_test.json"}})
+    own = {"name": "folder", "preset": "", "captions_file": "coco_karpathy_test.json"}
+    config = config.replaced({"data": own | {"max_images": 3}})
     _, rows = run_benchmark(config)
     assert clean(rows) == clean(expected)
 

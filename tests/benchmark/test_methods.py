@@ -103,10 +103,8 @@ def test_each_method_has_its_own_files_of_ranks(image_config, tmp_path):
 
 
 def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
-    config = image_config("", "tent")
-    config = config.replaced({"variants": (FASTER,)})
-    config = config.replaced({"adapt": {"steps": 2}})
-    config = config.replaced({"settings": {"tent": {"text": {"relative_temperature": 0.5}}}})
+    own = {"tent": {"text": {"relative_temperature": 0.5}}}
+    config = image_config("", "tent", variants=(FASTER,), adapt={"steps": 2}, settings=own)
     common = {
         "steps": 2,
         "rate_batch": 0,
@@ -130,10 +128,9 @@ def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
 def test_a_method_of_one_s_own_runs_beside_the_others(image_config, own_module, tmp_path):
     own = f"{own_module}:pull"
     variant = {"name": "idle", "method": own, "changes": {"steps": 0}}
-    config = image_config(tmp_path / "results", own, "idle", "none", variants=(variant,))
-    own_settings = {"strength": 3.0, "learning_rate": 0.05}
-    pull = {"pull": {"image": own_settings, "text": own_settings}}
-    config = config.replaced({"settings": pull})
+    values = {"strength": 3.0, "learning_rate": 0.05}
+    changes = {"variants": (variant,), "settings": {"pull": {"image": values, "text": values}}}
+    config = image_config(tmp_path / "results", own, "idle", "none", **changes)
     folder, rows = run_benchmark(config)
     assert method_settings(config, "idle", "image_to_text")["strength"] == 3.0
     pulled, idle, none = rows[1::2]
@@ -184,7 +181,7 @@ def test_what_no_method_takes_is_refused_before_any_work(
 
 
 def test_devices_that_cannot_share_a_batch_are_refused_before_any_work(image_config, tmp_path):
-    config = image_config(tmp_path / "results", "none").replaced({"adapt": {"devices": 3}})
+    config = image_config(tmp_path / "results", "none", adapt={"devices": 3})
     with pytest.raises(UserError, match="batch_size 8 is not divisible by 3 devices; take 9"):
         run_benchmark(config)
     with pytest.raises(UserError, match="devices is 99, but this machine has"):

@@ -144,8 +144,8 @@ def test_a_restart_measures_only_what_is_missing(small_config, numbers, tmp_path
 
 
 def test_a_run_id_belongs_to_one_configuration(finished, small_config):
-    config = small_config(finished[0].path.parents[1], run_id=finished[0].path.name)
-    config = config.replaced({"data": {"num_images": 13}})
+    path = finished[0].path
+    config = small_config(path.parents[1], run_id=path.name, data={"num_images": 13})
     with pytest.raises(UserError, match=r"another settings: data\.num_images; set run_id"):
         run_benchmark(config)
 
@@ -174,9 +174,7 @@ def own_data(tmp_path):
 @pytest.fixture
 def folder_config(small_config, own_data):
     def make(results, **changes):
-        config = small_config(results)
-        config = config.replaced({"data": {"name": "folder", "root": str(own_data)} | changes})
-        return config
+        return small_config(results, data={"name": "folder", "root": str(own_data)} | changes)
 
     return make
 
@@ -186,9 +184,7 @@ def test_own_data_gets_the_numbers_of_the_same_scenes(
 ):
     """Clean ones; corruptions go by the id of an item, which is its file here."""
     _, rows = run_benchmark(folder_config(tmp_path / "own"))
-    scenes = small_config(tmp_path / "scenes")
-    scenes = scenes.replaced({"data": {"num_images": 8}})
-    _, expected = run_benchmark(scenes)
+    _, expected = run_benchmark(small_config(tmp_path / "scenes", data={"num_images": 8}))
     clean = [row for row in numbers(rows) if row["corruption"] == "clean"]
     assert clean == [row for row in numbers(expected) if row["corruption"] == "clean"]
     assert [row["num_queries"] for row in rows] == [8, 8, 40, 40]

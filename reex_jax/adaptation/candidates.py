@@ -1,0 +1,42 @@
+"""Candidates of recent queries, so that a stream of single queries has some to exclude."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int32
+
+
+class Memory(NamedTuple):
+    """What the last queries were near to, oldest first.
+
+    Attributes:
+        items: gallery positions of their proxies.
+        entropies: of their rankings, in nats.
+        known: which places are filled.
+    """
+
+    items: Int32[Array, " memory"]
+    entropies: Float[Array, " memory"]
+    known: Bool[Array, " memory"]
+
+
+def no_candidates(size: int) -> Memory:
+    """An empty memory."""
+    return Memory(jnp.zeros(size, jnp.int32), jnp.zeros(size, jnp.float32), jnp.zeros(size, bool))
+
+
+def remember(
+    memory: Memory,
+    items: Int32[Array, " batch"],
+    entropies: Float[Array, " batch"],
+    counted: Bool[Array, " batch"],
+) -> Memory:
+    """Puts a batch behind the others and drops the oldest; only `counted` rows are kept."""
+    size = memory.items.shape[0]
+    known = jnp.concatenate([memory.known, counted])
+    kept = jnp.argsort(known, stable=True)[known.shape[0] - size :]
+    return Memory(
+        jnp.concatenate([memory.items, items])[kept],
+        jnp.concatenate([memory.entropies, entropies])[kept],
+        known[kept],
+    )
