@@ -59,7 +59,7 @@ def test_bytes_are_decoded_as_files_are():
     np.testing.assert_array_equal(np.asarray(decode_image(encoded("PNG"), "photo 7")), PIXELS)
     with pytest.raises(UserError, match=r"^photo 7: damaged or cut off"):
         decode_image(half(encoded("JPEG")), "photo 7")
-    with pytest.raises(UserError, match=r"^photo 7: not an image in a format that Pillow reads"):
+    with pytest.raises(UserError, match=r"^photo 7: not an image in a format that is read here"):
         decode_image(b"", "photo 7")
 
 
@@ -102,9 +102,9 @@ def spoiled(data):
         (b"", r"the file is empty \(0 bytes\); fetch it anew or remove it"),
         (
             b"<html>Not found</html>",
-            "not an image in a format that Pillow reads; remove or replace",
+            "not an image in a format that is read here",
         ),
-        (b"\xff\xd8\xff", "not an image in a format that Pillow reads"),
+        (b"\xff\xd8\xff", "not an image in a format that is read here"),
         (half(encoded("JPEG")), r"damaged or cut off \(.+\); fetch the file anew or remove it"),
         (half(encoded("PNG")), "damaged or cut off"),
         (spoiled(encoded("PNG")), "damaged or cut off"),
