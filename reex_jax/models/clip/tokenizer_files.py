@@ -23,6 +23,7 @@ _NAMED = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>"}
 _NAMED |= dict.fromkeys(("unk_token", "pad_token"), "<|endoftext|>")
 _OTHERS = ("sep_token", "cls_token", "mask_token")
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
+"""transformers does not look into the first when it reads added_tokens.json."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def read_files(folder: Path) -> TokenizerFiles:
         entries = [(int(number), dict(entry)) for number, entry in declared.items()]
     else:
         settings |= _optional(folder / "special_tokens_map.json")
-        names = {_content(value) for value in _special_values(settings)}
+        names = {_content(value) for value in _special_values(settings, _LISTS[1:])}
         legacy = _optional(folder / "added_tokens.json").items()
         entries = [(i, {"content": t, "normalized": t not in names, "special": t in names})
                    for t, i in legacy]  # fmt: skip
@@ -110,10 +111,12 @@ def _optional(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def _special_values(settings: Mapping[str, Any]) -> Iterator[Any]:
+def _special_values(
+    settings: Mapping[str, Any], lists: tuple[str, ...] = _LISTS
+) -> Iterator[Any]:
     """Every token that the settings call special, as a string or an object."""
     yield from (settings[key] for key in (*_NAMED, *_OTHERS) if settings.get(key))
-    for key in _LISTS:
+    for key in lists:
         listed: Iterable[Any] = settings.get(key) or ()
         yield from listed.values() if isinstance(listed, dict) else listed
 
