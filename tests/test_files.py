@@ -63,9 +63,7 @@ def test_nested_json_is_an_error_of_its_file(tmp_path):
 
 
 def test_messages_have_no_control_characters():
-    assert printable("a\x1b[2Jb\x00\u202ec\ud800\u2028") == (
-        r"a\x1b[2Jb\x00\u202ec\ud800\u2028"
-    )
+    assert printable("a\x1b[2Jb\x00\u202ec\ud800\u2028") == (r"a\x1b[2Jb\x00\u202ec\ud800\u2028")
     assert printable("zwei\nZeilen\tä 漢 👩\u200d👧") == "zwei\nZeilen\tä 漢 👩\u200d👧"
     assert str(UserError("\x1b]0;title\x07.png: no such file")) == (
         r"\x1b]0;title\x07.png: no such file"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -61,6 +62,8 @@ def load_karpathy(
     refuse_faults(str(file), skipped, on_error)
     _compare_size(file, entries, split, known)
     entries = entries[:max_images] if max_images else entries
+    if not entries:
+        _refuse_empty(file, skipped)
     finder = FileFinder()
     paths = _find_images(root, images, entries, known, finder)
     named = {entry.name: path for entry, path in zip(entries, paths, strict=True)}
@@ -72,8 +75,13 @@ def load_karpathy(
     rejected = {fault.id for fault in broken}
     kept = [(e, path) for e, path in zip(entries, paths, strict=True) if e.name not in rejected]
     if not kept:
-        raise UserError(f"{file}: no usable image with a caption ({len(skipped)} faulty items)")
+        _refuse_empty(file, skipped)
     return _assembled(preset or root.resolve().name, kept, file, known)
+
+
+def _refuse_empty(file: Path, skipped: Sequence[Skipped]) -> NoReturn:
+    hint = f"; {skipped[0].id}: {skipped[0].reason}" if skipped else ""
+    raise UserError(f"{file}: no usable image with a caption ({len(skipped)} faulty items{hint})")
 
 
 def _missing(what: str, key: str, preset: Preset | None) -> UserError:

@@ -277,7 +277,9 @@ def test_names_written_in_another_way(root, monkeypatch):
     write_jsonl(root, [{"image": "RED.PNG", "caption": "x"}, {"image": "red.jpg", "caption": "x"}])
     with pytest.raises(UserError) as error:
         load_folder(root)
-    assert str(error.value).count("no such image file; check the path; the folder has 'red.png'") == 2
+    assert (
+        str(error.value).count("no such image file; check the path; the folder has 'red.png'") == 2
+    )
 
 
 @pytest.mark.parametrize("image", ["..\\x.png", "C:\\x.png", "\\\\host\\x.png", "c:/x.png"])

@@ -61,7 +61,9 @@ def test_cocos_own_file_is_read(tmp_path):
 )
 def test_faults_of_cocos_own_file(tmp_path, change, fault):
     _, faults = read_karpathy(write(tmp_path, OFFICIAL | change), "test")
-    assert f"captions.json {fault}" in [f"{one.id}: {one.reason}"[: 14 + len(fault)] for one in faults]
+    assert f"captions.json {fault}" in [
+        f"{one.id}: {one.reason}"[: 14 + len(fault)] for one in faults
+    ]
 
 
 def test_cocos_other_files_are_named(tmp_path):

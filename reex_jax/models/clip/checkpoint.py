@@ -52,12 +52,9 @@ def read_model(folder: str | Path, *, compute_dtype: DTypeLike = jnp.float32) ->
 
     for weight in table:
         parameter = parameters[weight.path]
-        values = weight.to_model(read, parameter.shape)
-        if not np.isfinite(values).all():
-            raise UserError(
-                f"{homes[weight.hf_names()[0]]}: {weight.hf_name} has values that are no finite "
-                "float32 numbers; the training diverged or the file is damaged: take another one"
-            )
+        with np.errstate(over="ignore"):  # a float64 beyond float32 is found below
+            values = weight.to_model(read, parameter.shape)
+        _check_finite(weight, values, homes)
         parameter.set_value(jnp.asarray(values))
     return nnx.merge(structure, nnx.from_flat_state(parameters.items()))
 
@@ -133,6 +130,16 @@ def _checked_homes(files: list[Path], table: list[Weight]) -> dict[str, Path]:
             f"{'; '.join(found)}; take both files from the same CLIP checkpoint"
         )
     return homes
+
+
+def _check_finite(weight: Weight, values: np.ndarray, homes: dict[str, Path]) -> None:
+    layers = values if weight.layers is not None else values[None]
+    for name, layer in zip(weight.hf_names(), layers, strict=True):
+        if not np.isfinite(layer).all():
+            raise UserError(
+                f"{homes[name]}: {name} has values that are no finite float32 numbers; the "
+                "training diverged or the file is damaged: take another one"
+            )
 
 
 def _some(names: Iterable[str]) -> str:

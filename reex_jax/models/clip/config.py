@@ -237,7 +237,7 @@ def _check_positive_ints(config: Any, where: str, names: tuple[str, ...]) -> Non
             )
         largest = MAX_LAYERS if name == "num_hidden_layers" else MAX_SIZE
         if value > largest:
-            raise UserError(f"{where}: {name} is {value}; no model has more than {largest}")
+            raise UserError(f"{where}: {name} is {value!r:.60}; no model has more than {largest}")
 
 
 def _is_int(value: object) -> bool:

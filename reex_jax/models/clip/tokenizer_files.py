@@ -111,9 +111,7 @@ def _optional(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
-def _special_values(
-    settings: Mapping[str, Any], lists: tuple[str, ...] = _LISTS
-) -> Iterator[Any]:
+def _special_values(settings: Mapping[str, Any], lists: tuple[str, ...] = _LISTS) -> Iterator[Any]:
     """Every token that the settings call special, as a string or an object."""
     yield from (settings[key] for key in (*_NAMED, *_OTHERS) if settings.get(key))
     for key in lists:
