@@ -7,19 +7,26 @@ A folder holds `config.json` and `model.safetensors`, or shards of it and
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 import huggingface_hub
 
 from reex_jax.errors import UserError
+from reex_jax.files import home, refuse_pointer
+from reex_jax.models.foreign import foreign_layout, hub_layout
 
 BUNDLED = "bundled"
 """Stands for the small model in this package."""
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 HUB_PATTERNS = ["*.json", "*.txt", WEIGHTS, "model-*-of-*.safetensors"]
+REVISIONS: Mapping[str, str] = MappingProxyType(
+    {"openai/clip-vit-base-patch32": "c237dc49a33fc61debc9276459120b7eac67e7ef"}
+)
+"""Hub ids whose main branch has no safetensors -> the commit of Hugging Face's converter."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -28,13 +35,14 @@ def find_checkpoint(path_or_hub_id: str | Path, revision: str | None = None) -> 
 
     Args:
         path_or_hub_id: a local folder, or `owner/name` on the Hugging Face hub.
-        revision: branch, tag or commit on the hub; None for the main branch or a local folder.
+        revision: branch, tag or commit on the hub; None for the one of REVISIONS or else the main
+            branch, and for a local folder.
 
     Raises:
         UserError: neither a folder nor a hub id, or the hub cannot give it (offline, unknown,
             private).
     """
-    folder = Path(path_or_hub_id).expanduser()
+    folder = home(path_or_hub_id)
     if folder.is_dir():
         if revision is not None:
             raise UserError(
@@ -90,19 +98,13 @@ def weight_files(folder: str | Path) -> list[Path]:
         UserError: there are none, or only pickled ones; an index that is damaged or names a file
             that is not there.
     """
-    folder = Path(folder)
+    folder = home(folder)
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
         return _shards(folder / INDEX)
-    pickled = sorted(file for file in folder.glob("*") if file.suffix in PICKLED_SUFFIXES)
-    if pickled:
-        raise UserError(
-            f"{pickled[0]}: pickled weights are refused, because loading a pickle can execute any "
-            f"code in it; convert it to {WEIGHTS} (transformers: "
-            "CLIPModel.from_pretrained(folder).save_pretrained(new_folder)) or download the "
-            "safetensors version"
-        )
+    if foreign := foreign_layout(folder):
+        raise foreign
     raise UserError(
         f"{folder / WEIGHTS}: not found, nor {INDEX}; a checkpoint folder needs its weights as "
         "safetensors (a model on the hub may have them at another revision only)"
@@ -110,10 +112,11 @@ def weight_files(folder: str | Path) -> list[Path]:
 
 
 def _shards(index: Path) -> list[Path]:
+    refuse_pointer(index)
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         files = sorted(index.parent / Path(name).name for name in names)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{index}: not a valid index ({type(error).__name__}: {error}); download it again"
         ) from error
@@ -132,8 +135,9 @@ def _sha256(file: Path) -> str:
 
 
 def _download(hub_id: str, revision: str | None) -> Path:
+    revision = revision or REVISIONS.get(hub_id)
     try:
-        return Path(
+        folder = Path(
             huggingface_hub.snapshot_download(
                 hub_id, revision=revision, allow_patterns=HUB_PATTERNS
             )
@@ -148,3 +152,6 @@ def _download(hub_id: str, revision: str | None) -> Path:
             f"checkpoint elsewhere and pass the path of its folder (config.json, {WEIGHTS}, "
             "tokenizer files)"
         ) from error
+    if not (folder / WEIGHTS).is_file() and not (folder / INDEX).is_file():
+        raise hub_layout(hub_id, revision)
+    return folder

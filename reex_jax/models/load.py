@@ -60,10 +60,10 @@ def model_type(folder: Path) -> str:
     file = folder / "config.json"
     try:
         config: Any = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return "clip"
     found = config.get("model_type", "clip") if isinstance(config, Mapping) else "clip"
-    if found not in FAMILIES:
+    if not isinstance(found, str) or found not in FAMILIES:
         raise UserError(
             f"{file}: model_type {found!r} is not supported; supported: {', '.join(FAMILIES)}"
         )

@@ -14,6 +14,7 @@ from reex_jax.settings.adaptation import Adapt
 from reex_jax.settings.checks import (
     Check,
     filled,
+    filled_path,
     flag,
     folder_name,
     integer,
@@ -107,7 +108,7 @@ class Experiment(Settings):
     method: tuple[str, ...] = setting(
         ("none",), "methods, names of variants, or module:function", names
     )
-    checkpoint: str = setting("bundled", "folder, hub id, or the bundled model", filled)
+    checkpoint: str = setting("bundled", "folder, hub id, or the bundled model", filled_path)
     revision: str = setting("", "branch, tag or commit of a hub id", text)
     precision: str = setting("auto", "of matrix products", one_of(PRECISIONS))
     data: Data = section(Data, "what is searched")
@@ -125,7 +126,7 @@ class Experiment(Settings):
     variants: tuple[Variant, ...] = setting(
         (), "methods with some settings changed", Check("a list of variants", _variants)
     )
-    results: str = setting("results", "folder of all results", filled, counted=False)
+    results: str = setting("results", "folder of all results", filled_path, counted=False)
     run_id: str = setting(
         "", "name of the run's folder; '': from the settings", or_empty(folder_name), counted=False
     )

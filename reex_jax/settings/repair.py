@@ -4,7 +4,16 @@ from dataclasses import dataclass, fields
 
 from reex_jax.errors import UserError
 from reex_jax.redaction import redacted
-from reex_jax.settings.checks import filled, integer, number, numbers, one_of, text
+from reex_jax.settings.checks import (
+    filled,
+    filled_path,
+    integer,
+    number,
+    numbers,
+    one_of,
+    path,
+    text,
+)
 from reex_jax.settings.choices import FUSION_NAMES, OFF, REWRITERS
 from reex_jax.settings.fields import Settings, setting
 
@@ -39,9 +48,9 @@ class RepairSettings(FusionSettings):
 
     rewriter: str = setting(OFF, "what repairs; '' switches repair off", one_of(REWRITERS))
     fusion: str = setting("dynamic", "rule that mixes query and repair", one_of(FUSION_NAMES))
-    cache: str = setting("gsr_cache", "folder that keeps repairs", filled, counted=False)
-    captions: str = setting("", "file of captions, one a line, counted into the dictionary", text)
-    model: str = setting("", "model of the rewriters openai and transformers", text)
+    cache: str = setting("gsr_cache", "folder that keeps repairs", filled_path, counted=False)
+    captions: str = setting("", "file of captions, one a line, counted into the dictionary", path)
+    model: str = setting("", "model of the rewriters openai and transformers", path)
     revision: str = setting("", "revision of a model of the hub", text)
     temperature: float = setting(0.0, "of the model's decoding", number(0, 2))
     samples: int = setting(1, "replies asked for a query", integer(1, 32))

@@ -1,6 +1,7 @@
 """The weights of a CLIP checkpoint in Hugging Face's layout: read and write them."""
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from reex_jax.errors import UserError
+from reex_jax.files import home, refuse_pointer
 from reex_jax.models.clip.config import read_config
 from reex_jax.models.clip.model import ClipModel
 from reex_jax.models.clip.weights import IGNORED_SUFFIX, Weight, weight_table
@@ -29,9 +31,10 @@ def read_model(folder: str | Path, *, compute_dtype: DTypeLike = jnp.float32) ->
 
     Raises:
         UserError: a file is missing, damaged, pickled or of another architecture; a weight is
-            missing, unexpected or of the wrong shape. The message names the file and the weights.
+            missing, unexpected, of the wrong shape or not finite. The message names the file and
+            the weights.
     """
-    folder = Path(folder)
+    folder = home(folder)
     config = read_config(folder)
     table = weight_table(config)
     files = weight_files(folder)
@@ -49,7 +52,10 @@ def read_model(folder: str | Path, *, compute_dtype: DTypeLike = jnp.float32) ->
 
     for weight in table:
         parameter = parameters[weight.path]
-        parameter.set_value(jnp.asarray(weight.to_model(read, parameter.shape)))
+        with np.errstate(over="ignore"):  # a float64 beyond float32 is found below
+            values = weight.to_model(read, parameter.shape)
+        _check_finite(weight, values, homes)
+        parameter.set_value(jnp.asarray(values))
     return nnx.merge(structure, nnx.from_flat_state(parameters.items()))
 
 
@@ -73,7 +79,7 @@ def save_model(model: ClipModel, folder: str | Path, *, dtype: DTypeLike = np.fl
         parameter = np.asarray(parameters[weight.path][...])
         tensors.update(weight.to_hf(_cast(parameter, np.dtype(dtype), weight.path)))
     config = model.config.to_dict() | {"dtype": name}
-    folder = Path(folder)
+    folder = home(folder)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
     _replace(folder / "config.json", lambda file: file.write_text(text, encoding="utf-8"))
@@ -82,6 +88,7 @@ def save_model(model: ClipModel, folder: str | Path, *, dtype: DTypeLike = np.fl
 
 
 def _open(file: Path) -> safe_open:
+    refuse_pointer(file)
     try:
         return safe_open(file, framework="np")
     except (SafetensorError, OSError) as error:
@@ -104,7 +111,9 @@ def _checked_homes(files: list[Path], table: list[Weight]) -> dict[str, Path]:
                 homes[name] = file
                 tensor = tensors.get_slice(name)
                 shape, dtype = tuple(tensor.get_shape()), tensor.get_dtype()
-                if shape != expected.get(name, shape):
+                wanted = expected.get(name, shape)
+                scalar = math.prod(shape) == 1 and not wanted  # a number in any shape
+                if shape != wanted and not scalar:
                     wrong_shape.append(f"{name} is {list(shape)}, not {list(expected[name])}")
                 if dtype not in _FLOATS:
                     wrong_type.append(f"{name} is {dtype}, not one of {', '.join(_FLOATS)}")
@@ -121,6 +130,16 @@ def _checked_homes(files: list[Path], table: list[Weight]) -> dict[str, Path]:
             f"{'; '.join(found)}; take both files from the same CLIP checkpoint"
         )
     return homes
+
+
+def _check_finite(weight: Weight, values: np.ndarray, homes: dict[str, Path]) -> None:
+    layers = values if weight.layers is not None else values[None]
+    for name, layer in zip(weight.hf_names(), layers, strict=True):
+        if not np.isfinite(layer).all():
+            raise UserError(
+                f"{homes[name]}: {name} has values that are no finite float32 numbers; the "
+                "training diverged or the file is damaged: take another one"
+            )
 
 
 def _some(names: Iterable[str]) -> str:

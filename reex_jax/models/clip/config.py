@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from reex_jax.errors import UserError, unknown
+from reex_jax.files import home, refuse_pointer
+from reex_jax.models.foreign import foreign_layout
 
 HIDDEN_ACTS = ("quick_gelu", "gelu")
 
 # Before 2023 Hugging Face wrote this wrong end token into every config; the model then pools at
 # the largest id, as OpenAI's code does (the end token is the last entry of the vocabulary).
 LEGACY_EOS_TOKEN_ID = 2
+
+MAX_LAYERS = 1000
+MAX_SIZE = 2**24
+"""Limits beyond which a number is damaged, not a model: the memory would fill before any error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,20 +162,23 @@ def read_config(folder: str | Path) -> ClipConfig:
         UserError: no such folder or file, not JSON, another architecture, an impossible value;
             the message names the file.
     """
-    folder = Path(folder)
+    folder = home(folder)
     file = folder / "config.json"
     if not folder.is_dir():
         raise UserError(
             f"{folder}: no such folder; give a folder with config.json and model.safetensors"
         )
     if not file.is_file():
+        if foreign := foreign_layout(folder):
+            raise foreign
         raise UserError(
             f"{file}: not found; a checkpoint folder in Hugging Face's layout needs config.json "
             "beside its model.safetensors (copy both from the model's page)"
         )
+    refuse_pointer(file)
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: not valid JSON ({error}); download the file again") from error
     if not isinstance(raw, dict):
         raise UserError(f"{file}: holds a {type(raw).__name__}, not an object of config keys")
@@ -223,7 +232,12 @@ def _check_positive_ints(config: Any, where: str, names: tuple[str, ...]) -> Non
     for name in names:
         value = getattr(config, name)
         if not _is_int(value) or value < 1:
-            raise UserError(f"{where}: {name} must be a whole number of at least 1, not {value!r}")
+            raise UserError(
+                f"{where}: {name} must be a whole number of at least 1, not {value!r:.60}"
+            )
+        largest = MAX_LAYERS if name == "num_hidden_layers" else MAX_SIZE
+        if value > largest:
+            raise UserError(f"{where}: {name} is {value!r:.60}; no model has more than {largest}")
 
 
 def _is_int(value: object) -> bool:

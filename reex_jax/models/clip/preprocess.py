@@ -10,15 +10,13 @@ import numpy as np
 from PIL import Image
 
 from reex_jax.errors import UserError, unknown
+from reex_jax.files import home, read_json
 from reex_jax.models.clip.config import ClipConfig
-from reex_jax.models.clip.tokenizer import read_json
+from reex_jax.models.images import MAX_ASPECT
 from reex_jax.settings.choices import MODES
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-MAX_ASPECT = 1000
-"""Longest side over shortest that is resized; beyond it the strip would fill the memory."""
 
 TCR_WORDS = 30
 _TCR_PUNCTUATION = re.compile(r'[.!"()*#:;~]')
@@ -80,7 +78,7 @@ def read_preprocessing(
     if mode not in MODES:
         raise unknown("preprocessing mode", mode, MODES)
     size = short_side = config.vision.image_size
-    path, settings = _read_settings(Path(folder))
+    path, settings = _read_settings(home(folder))
     try:
         if mode == "clip":
             _check_steps(settings, size)

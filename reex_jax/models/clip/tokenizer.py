@@ -5,12 +5,10 @@ here on its engine `tokenizers` alone: importing transformers takes seconds and 
 is missing.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tokenizers
@@ -18,15 +16,25 @@ from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
 from reex_jax.errors import UserError
+from reex_jax.files import home
 from reex_jax.models.clip.config import read_config
+from reex_jax.models.clip.tokenizer_files import (
+    FILES,
+    SpecialTokens,
+    has_tokenizer,
+    read_files,
+    special_tokens,
+)
 
 LENGTHS = (16, 32, 48, 64, 77)
 """Padded lengths: few, so that few shapes compile; 77 is CLIP's own."""
 
-FILES = "tokenizer.json, or vocab.json and merges.txt"
 _WORDS = Regex(
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 )
+MAX_CHARACTERS = 200_000
+"""A longer text is a mistake, and the engine would take 200 bytes of memory for each character."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,16 +49,6 @@ class Tokens:
 
     ids: np.ndarray
     truncated: int
-
-
-@dataclass(frozen=True)
-class SpecialTokens:
-    """The tokens that stand for no text; the defaults are CLIP's."""
-
-    start: AddedToken
-    end: AddedToken
-    unknown: AddedToken
-    padding: AddedToken
 
 
 class Tokenizer:
@@ -68,6 +66,7 @@ class Tokenizer:
         *,
         max_length: int,
         special: SpecialTokens | None = None,
+        added: Sequence[tuple[AddedToken, int | None]] = (),
     ) -> None:
         """Builds the pipeline.
 
@@ -77,13 +76,18 @@ class Tokenizer:
             max_length: longest row, start and end token included; a longer caption keeps its
                 first max_length - 2 tokens and the end token.
             special: None for CLIP's own.
+            added: other tokens that stand for themselves wherever the text has them, with the ids
+                that they must get (None: any); see `TokenizerFiles.added`.
 
         Raises:
-            UserError: a special token is missing, or vocabulary and merges do not fit.
+            UserError: a special token is missing, or vocabulary and merges do not fit, or an added
+                token would get another id than the files say.
         """
-        special = special or _special_tokens({})
-        for token in (special.start, special.end, special.unknown, special.padding):
-            if token.content not in vocab:
+        special = special or special_tokens({})
+        four = (special.start, special.end, special.unknown, special.padding)
+        known = {token.content for token, number in added if number is not None}
+        for token in four:
+            if token.content not in vocab and token.content not in known:
                 raise UserError(
                     f"the vocabulary has no token {token.content!r}; CLIP's start, end, unknown "
                     "and padding tokens must be part of it"
@@ -91,20 +95,22 @@ class Tokenizer:
         if max_length < 3:
             raise UserError(f"max_length is {max_length}; start, one token and end need 3")
         self.max_length = max_length
-        self.start_id = vocab[special.start.content]
-        self.end_id = vocab[special.end.content]
-        self.padding_id = vocab[special.padding.content]
-        self.largest_id = max(vocab.values())
-        self.lengths = (*(n for n in LENGTHS if n < max_length), max_length)
         self._engine = _engine(vocab, merges, special)
+        self._engine.add_tokens([*(token for token, _ in added), *four])
+        _check_added(self._engine, added)
+        ids = self._engine.get_vocab()
+        self.start_id = ids[special.start.content]
+        self.end_id = ids[special.end.content]
+        self.padding_id = ids[special.padding.content]
+        self.largest_id = max(ids.values())
+        self.lengths = (*(n for n in LENGTHS if n < max_length), max_length)
         self._truncation_reported = False
 
     @classmethod
     def load(cls, folder: str | Path, *, max_length: int | None = None) -> "Tokenizer":
         """Reads a tokenizer from a checkpoint folder.
 
-        As Hugging Face does, tokenizer.json comes before vocab.json + merges.txt, and only its
-        vocabulary and merges are used; tokenizer_config.json, if there, names the special tokens.
+        Which file counts for what says `tokenizer_files`.
 
         Args:
             folder: the checkpoint folder.
@@ -113,19 +119,23 @@ class Tokenizer:
         Raises:
             UserError: files are missing, damaged, or not a CLIP vocabulary.
         """
-        folder = Path(folder)
+        folder = home(folder)
         if not has_tokenizer(folder):
             raise UserError(f"{folder} holds no tokenizer; expected {FILES}")
         if max_length is None:
             max_length = read_config(folder).text.max_position_embeddings
-        settings = folder / "tokenizer_config.json"
         try:
-            special = _special_tokens(read_json(settings) if settings.is_file() else {})
-            vocab, merges = _read_vocabulary(folder)
-            return cls(vocab, merges, max_length=max_length, special=special)
+            files = read_files(folder)
+            return cls(
+                files.vocab,
+                files.merges,
+                max_length=max_length,
+                special=files.special,
+                added=files.added,
+            )
         except UserError as error:
             raise UserError(f"tokenizer of {folder}: {error}") from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(
                 f"tokenizer of {folder}: its files are not laid out as Hugging Face's "
                 f"({type(error).__name__}: {error}); fetch {FILES} anew"
@@ -191,6 +201,11 @@ class Tokenizer:
             raise UserError(
                 f"caption {position} is {text!r:.60} ({type(text).__name__}), not a string"
             )
+        if len(text) > MAX_CHARACTERS:
+            raise UserError(
+                f"caption {position} has {len(text)} characters; shorten it to {MAX_CHARACTERS} at "
+                f"most (the model reads {self.max_length} tokens)"
+            )
         try:
             return list(self._engine.encode(text, add_special_tokens=False).ids)
         except TypeError as error:  # the engine's answer to what UTF-8 cannot express
@@ -198,11 +213,6 @@ class Tokenizer:
                 f"caption {position} is not valid Unicode (a lone surrogate) in {text!r:.60}; "
                 "decode its file as UTF-8, or with errors='replace'"
             ) from error
-
-
-def has_tokenizer(folder: Path) -> bool:
-    """True if any tokenizer file lies in the folder (it may still be damaged)."""
-    return any((folder / f).is_file() for f in ("tokenizer.json", "vocab.json", "merges.txt"))
 
 
 def _engine(
@@ -232,67 +242,17 @@ def _engine(
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    engine.add_special_tokens([special.start, special.end, special.unknown, special.padding])
     return engine
 
 
-def _special_tokens(settings: dict[str, Any]) -> SpecialTokens:
-    """The special tokens that tokenizer_config.json names, else CLIP's.
-
-    A token is a string or an object; `added_tokens_decoder` may say more about it.
-    """
-    details = {
-        entry["content"]: entry for entry in (settings.get("added_tokens_decoder") or {}).values()
-    }
-
-    def token(key: str, default: str) -> AddedToken:
-        given = settings.get(key) or default
-        content = given if isinstance(given, str) else given["content"]
-        detail = details.get(content, {} if isinstance(given, str) else given)
-        flags = ("lstrip", "rstrip", "single_word", "normalized")
-        return AddedToken(
-            content, special=True, **{flag: bool(detail.get(flag, False)) for flag in flags}
-        )
-
-    return SpecialTokens(
-        start=token("bos_token", "<|startoftext|>"),
-        end=token("eos_token", "<|endoftext|>"),
-        unknown=token("unk_token", "<|endoftext|>"),
-        padding=token("pad_token", "<|endoftext|>"),
-    )
-
-
-def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    whole = folder / "tokenizer.json"
-    if whole.is_file():
-        content = read_json(whole)
-        model = content["model"]
-        if not {"vocab", "merges"} <= model.keys():
+def _check_added(
+    engine: tokenizers.Tokenizer, added: Sequence[tuple[AddedToken, int | None]]
+) -> None:
+    """Refuses ids that the engine, and so transformers, would not give."""
+    for token, number in added:
+        found = engine.token_to_id(token.content)
+        if number is not None and found != number:
             raise UserError(
-                f"tokenizer.json holds a {model.get('type')} model; CLIP needs byte pairs (BPE)"
+                f"the added token {token.content!r} has id {number} in the files, but becomes "
+                f"{found} when they are read in order; save the tokenizer anew with transformers"
             )
-        added = {t["content"]: t["id"] for t in content.get("added_tokens", [])}
-        pairs = [m.split(" ") if isinstance(m, str) else m for m in model["merges"]]
-        return model["vocab"] | added, [(left, right) for left, right in pairs]
-    for name in ("vocab.json", "merges.txt"):
-        if not (folder / name).is_file():
-            raise UserError(f"{name} is missing; a tokenizer is {FILES}")
-    try:
-        return BPE.read_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
-    except Exception as error:  # the engine raises bare Exception
-        raise UserError(f"cannot read vocab.json and merges.txt ({error})") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        UserError: unreadable, not JSON, or not an object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error}); fetch the file anew") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
