@@ -121,6 +121,11 @@ class Adapter:
         return self._gallery.copy()
 
     @property
+    def learns(self) -> bool:
+        """Whether its method ever updates anything."""
+        return self._objective.learns and self._settings.steps > 0
+
+    @property
     def state(self) -> AdaptState:
         """Everything that has been learned, one pytree of arrays on the first device."""
         return first_copy(self._state)

@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.progress import Progress
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.pipeline import PreparedBatch, prepared_batches
 from reex_jax.queries.prepare import (
@@ -39,7 +39,7 @@ class Course:
         step_ms: median milliseconds of adapting to one batch and ranking it.
         compile_s: how much longer than that the first batch took; compilation, mostly.
         loss: mean over batches, of the last step on each; batches where it is not finite do not
-            count, and None says that there is no other.
+            count, and None says that there is no other, or that the method never learns.
         confident: mean share of queries that the method trusted; likewise.
         skipped: updates left out because they were not finite.
         restored: how often a ruined model was put back to the source.
@@ -172,9 +172,7 @@ def _adapt(
     ranks: dict[str, dict[Stream, np.ndarray]] = {}
     seconds, diagnostics = [], []
     began = time.perf_counter()
-    with tqdm(
-        total=len(order), unit="query", leave=False, disable=None if progress else True
-    ) as bar:
+    with Progress(len(order), unit="query", leave=False, label=str(one), shown=progress) as bar:
         for batch in batches:
             step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
@@ -188,9 +186,10 @@ def _adapt(
             seconds.append(time.perf_counter() - step_began)
             diagnostics.append(how)
             bar.update(len(asked))
-            bar.set_postfix(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
+            if adapter.learns:
+                bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
     whole = time.perf_counter() - began
-    return ranks, _course(len(order) / whole, seconds, diagnostics)
+    return ranks, _course(len(order) / whole, seconds, diagnostics, adapter.learns)
 
 
 def _first_rows(inputs: Any, count: int) -> Any:
@@ -198,15 +197,18 @@ def _first_rows(inputs: Any, count: int) -> Any:
 
 
 def _course(
-    queries_per_s: float, seconds: Sequence[float], diagnostics: Sequence[dict[str, float]]
+    queries_per_s: float,
+    seconds: Sequence[float],
+    diagnostics: Sequence[dict[str, float]],
+    learns: bool,
 ) -> Course:
     step = float(np.median(seconds))
     return Course(
         queries_per_s=queries_per_s,
         step_ms=1e3 * step,
         compile_s=max(0.0, seconds[0] - step),
-        loss=_mean([how["loss"] for how in diagnostics]),
-        confident=_mean([how["confident"] for how in diagnostics]),
+        loss=_mean([how["loss"] for how in diagnostics]) if learns else None,
+        confident=_mean([how["confident"] for how in diagnostics]) if learns else None,
         skipped=sum(int(how["skipped"]) for how in diagnostics),
         restored=sum(int(how["restored"]) for how in diagnostics),
     )

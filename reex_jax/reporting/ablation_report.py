@@ -12,7 +12,8 @@ import numpy as np
 from tabulate import tabulate
 
 from reex_jax.reporting.comparison import hits_by_query, paired_difference
-from reex_jax.reporting.run_folder import Row, RunFolder
+from reex_jax.reporting.rows import Row
+from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.reporting.table import means_by_seed
 from reex_jax.settings.choices import CLEAN
 

@@ -7,7 +7,7 @@ import numpy as np
 from tabulate import tabulate
 
 from reex_jax.errors import UserError
-from reex_jax.reporting.run_folder import Row
+from reex_jax.reporting.rows import Row
 from reex_jax.settings.choices import CLEAN
 
 TITLES = {

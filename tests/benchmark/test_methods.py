@@ -8,7 +8,7 @@ import pytest
 from reex_jax.benchmark.methods import method_settings
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.errors import UserError
-from reex_jax.reporting.run_folder import read_rows, stream_key
+from reex_jax.reporting.rows import read_rows, stream_key
 
 OWN_METHOD = '''
 import jax.numpy as jnp

@@ -11,7 +11,7 @@ from reex_jax.datasets.scenes import load_scenes
 from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
 from reex_jax.queries.streams import Stream
-from reex_jax.reporting.run_folder import read_rows
+from reex_jax.reporting.rows import read_rows
 
 COUNT = 20
 BATCH = 8

@@ -11,7 +11,7 @@ from reex_jax.errors import UserError
 from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
 from reex_jax.queries.streams import Stream
-from reex_jax.reporting.run_folder import STREAM_KEYS, read_rows, stream_key
+from reex_jax.reporting.rows import STREAM_KEYS, read_rows, stream_key
 
 NUM_IMAGES = 12
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}

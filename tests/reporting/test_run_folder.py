@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from reex_jax.errors import UserError
-from reex_jax.reporting.run_folder import open_run, read_rows, run_id, stream_key
+from reex_jax.reporting.rows import read_rows, stream_key
+from reex_jax.reporting.run_folder import open_run, run_id
 
 CONFIG = {"method": ["none"], "seeds": [0], "results": "results", "run_id": "", "progress": True}
 IDENTITY = {"settings": {"seeds": [0], "method": ["none"]}, "code": {"adaptation": "abc"}}

@@ -10,6 +10,8 @@ from reex_jax.errors import UserError
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, TextConfig, VisionConfig
 from reex_jax.models.clip.tokenizer import Tokenizer
 
+_LARGEST_PIXEL = 1e6
+
 
 def check_pixels(pixels: ArrayLike, config: VisionConfig) -> np.ndarray:
     """Preprocessed pixels [n, h, w, c] float32 on the host.
@@ -29,9 +31,13 @@ def check_pixels(pixels: ArrayLike, config: VisionConfig) -> np.ndarray:
             f"pixels are {array.dtype}, but must be float32 and already normalised; "
             "encode_images takes PIL images as they are"
         )
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
+    # NaN compares false. Normalised pixels lie within some tens; features may be larger.
+    bad = np.flatnonzero(~(np.abs(array) <= _LARGEST_PIXEL).all(axis=(1, 2, 3)))
     if bad.size:
-        raise UserError(f"pixels of image {bad[0]} hold NaN or infinite values; check its source")
+        raise UserError(
+            f"pixels of image {bad[0]} hold NaN, infinite values or values beyond "
+            f"{_LARGEST_PIXEL:g}; check its source"
+        )
     return array
 
 
