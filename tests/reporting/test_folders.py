@@ -15,13 +15,13 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="the results folder cannot be made"):
         open_run(tmp_path / "file" / "run", {}, {}, IDENTITY)
-    with pytest.raises(UserError, match="the results folder cannot be made .File name too long"):
+    with pytest.raises(UserError, match=r"the results folder cannot be made .File name too long"):
         open_run(tmp_path / ("x" * 300), {}, {}, IDENTITY)
 
 
 def test_results_of_an_unknown_configuration_are_not_adopted(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("{}\n")
-    with pytest.raises(UserError, match="holds results but no config.json"):
+    with pytest.raises(UserError, match=r"holds results but no config\.json"):
         open_run(tmp_path, {}, {}, IDENTITY)
     assert not (tmp_path / "config.json").exists()
 
