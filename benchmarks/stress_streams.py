@@ -5,8 +5,8 @@
 
 Image queries of scenes; tent and tcr with the settings that were tuned for them, reex with its
 defaults. Prints two Markdown tables, plain / calibrated in each cell: recall@1 of the streams'
-queries, and of clean queries afterwards with nothing more learned ("frozen after"). Below them, what
-each method loses against none at worst.
+queries, and of clean queries afterwards with nothing more learned ("frozen after"). Below them,
+what each method loses against none at worst.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def table(rows: list[Row], prefix: str) -> str:
     cells: dict[str, dict[str, str]] = {}
     for row in rows:
         values = (row[prefix + name] for name in RANKINGS)
-        shown = " / ".join("–" if np.isnan(value) else f"{value:.1f}" for value in values)
+        shown = " / ".join("-" if np.isnan(value) else f"{value:.1f}" for value in values)
         cells.setdefault(row["stream"], {})[row["method"]] = shown
     methods = list(dict.fromkeys(row["method"] for row in rows))
     lines = [[name, *(own.get(method, "") for method in methods)] for name, own in cells.items()]
