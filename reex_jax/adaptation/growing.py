@@ -12,13 +12,13 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.adaptation.encoder import Constants
+from reex_jax.adaptation.fused import FusionRule
 from reex_jax.adaptation.items import Items
 from reex_jax.adaptation.objective import Objective, Start
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
 from reex_jax.adaptation.state import AdaptState, initial_state
 from reex_jax.errors import UserError
-from reex_jax.gsr.fusion import FusionRule
 from reex_jax.retrieval.calibration import Calibration, with_items, without_items
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.settings.adaptation import AdaptSettings
