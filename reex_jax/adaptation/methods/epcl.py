@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
-from reex_jax.adaptation.candidates import Memory, no_candidates, remember
+from reex_jax.adaptation.candidates import Memory, moved, no_candidates, remember
 from reex_jax.adaptation.exclusion import (
     exclude_candidates,
     exclude_gallery,
@@ -102,7 +103,10 @@ def epcl(settings: Reex) -> Objective:
             decay=settings.source_decay * rate,
         )
 
-    return Objective(loss, init, adam_eps=settings.adam_eps)
+    def regrown(state: EpclState, origin: np.ndarray) -> EpclState:
+        return state._replace(before=moved(state.before, origin), now=moved(state.now, origin))
+
+    return Objective(loss, init, adam_eps=settings.adam_eps, regrown=regrown)
 
 
 def confident_queries(
