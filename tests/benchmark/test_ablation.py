@@ -19,6 +19,7 @@ from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.experiment import Experiment
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "ablation_exclusion.py"
+GROUPS = ["k", "candidates", "memory", "calibrated", "quantile", "who learns"]
 
 
 def variant(name, changes, group="k", **more):
@@ -59,13 +60,15 @@ def test_the_shipped_experiment_varies_what_it_says():
     changes = {}
     for one in config.variants:
         changes.setdefault(one.group, []).append(one.changes)
-    assert list(changes) == ["k", "candidates", "commit", "split"]
+    assert list(changes) == GROUPS
     assert [c["k"] for c in changes["k"]] == [1, 2, 5, 10, 20, 50, 100, 0]
     pairs = {(c["pool"], c.get("strategy", "outside_top_k")) for c in changes["candidates"]}
     strategies = ("outside_top_k", "next_m", "bottom_m", "random_m")
     assert pairs == {(pool, s) for pool in ("batch", "gallery") for s in strategies}
-    assert [c["split"] for c in changes["split"]] == ["both", "confident", "ambiguous", "none"]
-    assert [c["commit"] for c in changes["commit"]] == ["proxy", "entropy"]
+    assert [c["memory"] for c in changes["memory"]] == [0, 56, 256]
+    assert [c["calibrated"] for c in changes["calibrated"]] == [True, False]
+    assert [c["quantile"] for c in changes["quantile"]] == [0.0, 0.5, 0.8]
+    assert changes["who learns"] == [{}, {"split": "none"}]
     assert len(config.seeds) == 3 and len(config.directions) == 2
 
 
@@ -73,19 +76,13 @@ def test_the_shipped_experiment_varies_what_it_says():
 def test_every_group_of_the_shipped_experiment_shows_the_default(runlocal):
     config = shipped().replaced({"runlocal": runlocal})
     measured = measured_methods(config)
-    # 22 variants, 4 of which are the default; runlocal keeps one of each group.
-    assert len(measured) == 2 + (4 if runlocal else 18)
+    # 26 variants, one of each group is the default; runlocal keeps one other of each.
+    assert len(measured) == 2 + (len(GROUPS) if runlocal else 26 - len(GROUPS))
     levels = ablation_levels(config, measured)
     for direction in config.directions:
         own = [level for level in levels if level.direction == direction]
-        assert [level.group for level in own if level.is_default] == [
-            REFERENCES,
-            "k",
-            "candidates",
-            "commit",
-            "split",
-        ]
-        assert len(own) == (2 + 4 + 4 if runlocal else 2 + 22)
+        assert [level.group for level in own if level.is_default] == [REFERENCES, *GROUPS]
+        assert len(own) == 2 + (2 * len(GROUPS) if runlocal else 26)
 
 
 def test_variants_equal_to_the_default_are_shown_and_not_measured():

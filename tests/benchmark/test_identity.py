@@ -45,6 +45,7 @@ def test_what_changes_no_number_does_not_count(changes):
         {"batch_size": 8},
         {"corruptions": {"clean": True, "severities": (4,)}},
         {"precision": "bfloat16"},
+        {"rank": {"calibration": "off"}},
         {"gsr": {"rewriter": "symspell"}},
     ],
 )

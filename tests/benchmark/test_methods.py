@@ -74,7 +74,7 @@ def test_a_list_of_methods_runs_one_after_the_other(image_config, numbers, measu
     _, alone = run_benchmark(image_config(tmp_path / "one", "tent"))
     assert numbers(rows)[2:4] == numbers(alone)
     slow, fast = numbers(rows)[3], numbers(rows)[5]
-    assert fast["loss"] != slow["loss"] and rows[1]["loss"] == 0
+    assert fast["loss"] != slow["loss"] and rows[1]["loss"] is None  # `none` never learns
     (variant,) = json.loads((folder.path / "config.json").read_text())["variants"]
     assert variant == FASTER | {"group": "", "label": ""}
 
@@ -134,7 +134,7 @@ def test_a_method_of_one_s_own_runs_beside_the_others(image_config, own_module, 
     folder, rows = run_benchmark(config)
     assert method_settings(config, "idle", "image_to_text")["strength"] == 3.0
     pulled, idle, none = rows[1::2]
-    assert pulled["loss"] < idle["loss"] == none["loss"] == 0
+    assert pulled["loss"] < 0 and idle["loss"] is None and none["loss"] is None
     np.testing.assert_array_equal(np.load(folder.ranks(idle)), np.load(folder.ranks(none)))
     assert not np.array_equal(np.load(folder.ranks(pulled)), np.load(folder.ranks(none)))
 
@@ -145,16 +145,24 @@ def test_skipped_updates_are_counted_and_printed(image_config, own_module, tmp_p
     config = image_config(tmp_path / "results", *broken, "none", progress=True)
     folder, rows = run_benchmark(config)
     assert [row["skipped"] for row in rows] == [3, 3, 6, 6, 0, 0]
+    assert [row["restored"] for row in rows] == [1, 1, 2, 2, 0, 0]  # once for each such batch
     sometimes, always, none = rows[1::2]
     assert np.isfinite(sometimes["loss"])  # of the first batch
     assert always["loss"] is None and always["confident"] is None
     np.testing.assert_array_equal(np.load(folder.ranks(always)), np.load(folder.ranks(none)))
     assert "NaN" not in folder.metrics.read_text()
     printed = capsys.readouterr().out.splitlines()
-    (line,) = [x for x in printed if x.startswith(f"{broken[1]} image_to_text gaussian_noise 5")]
-    assert line.endswith("queries/s)  6 updates skipped") and "loss" not in line
-    (line,) = [x for x in printed if x.startswith("none image_to_text gaussian_noise 5 (seed 0)")]
-    assert "loss 0.000  confident 1.00" in line and "skipped" not in line
+
+    def told(method):
+        stream = f"{method} image_to_text gaussian_noise 5 (seed 0)"
+        (line,) = [line for line in printed if line.startswith(stream)]
+        return line.partition("  calibrated ")[2]
+
+    ending = "queries/s)  {} updates skipped  put back to the source {} times"
+    assert f"  loss {sometimes['loss']:.3f}  confident 1.00  (" in told(broken[0])
+    assert told(broken[0]).endswith(ending.format(3, 1))
+    assert told(broken[1]).endswith(ending.format(6, 2)) and "loss" not in told(broken[1])
+    assert told("none").endswith("queries/s)") and "loss" not in told("none")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_method_without_a_result_has_no_mean():
 
 
 def test_a_row_without_the_metric_is_a_dash():
-    """As an earlier version may have written it, or another program."""
+    """`read_rows` refuses such rows; those that come from elsewhere still print."""
     rows = [row(name, kind, 20) for name in ("none", "tent") for kind in ("fog", "snow")]
     del rows[3]["recall@1"]
     assert lines_of(comparison_table(rows))[1:] == [
