@@ -7,6 +7,7 @@ import pytest
 from reex_jax import Adapter
 from reex_jax.adaptation.candidates import Memory, moved
 from reex_jax.errors import UserError
+from reex_jax.settings.ranking import Ranking
 
 BATCH = 8
 EXTRA = ("a", "b", "c")
@@ -43,7 +44,7 @@ def same(a, b):
         np.testing.assert_array_equal(one, other)
 
 
-def learnt_apart_from_items(state):
+def learned_apart_from_items(state):
     return state.parameters, state.optimizer, state.calibration.recent, state.batches
 
 
@@ -52,7 +53,7 @@ def test_items_that_are_added_are_found_and_nothing_is_forgotten(make, tokens, e
     before, embedding = jax.device_get(adapter.state), np.asarray(adapter.embed(tokens[:1]))
     adapter.add(["mine"], embedding)
     after = adapter.state
-    same(learnt_apart_from_items(before), learnt_apart_from_items(after))
+    same(learned_apart_from_items(before), learned_apart_from_items(after))
     np.testing.assert_array_equal(after.calibration.log_mass[:-1], before.calibration.log_mass)
     assert np.isfinite(after.calibration.log_mass[-1])
     assert adapter.ids == (*map(str, range(96)), "mine")
@@ -113,8 +114,6 @@ def test_a_new_item_s_hubness_is_what_the_stream_would_have_shown(make, tokens, 
 
 
 def test_calibration_may_be_off(make, tokens, extra):
-    from reex_jax.settings.ranking import Ranking
-
     adapter = learned(make(ranking=Ranking(calibration="off")), tokens)
     adapter.add(EXTRA, extra)
     assert adapter.correction() is None
