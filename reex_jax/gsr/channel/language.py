@@ -1,0 +1,133 @@
+"""Word and word pair probabilities from counts of several sources, smoothed.
+
+Sources: symspellpy's lists (MIT; Google Books), wordsegment's (Apache-2.0; the trillion words of
+the web that Brants and Franz counted in 2006, as Norvig cut them down), and the vocabulary of the
+retrieval model's own tokenizer, whose merges are in the order of their frequency in captions of
+images.
+"""
+
+import importlib.resources
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reex_jax.gsr.channel.candidates import LONGEST
+
+_RARE = 1e-10  # probability of a word that no source has
+_PAIR = 0.8  # weight of a pair's own share; the rest is the word's own
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """Probabilities of words and of their following each other.
+
+    Attributes:
+        words: in lower case; the index of a word is its id.
+        ids: word -> id.
+        log_prior: [V] log probability of each word.
+        proposed: [V] whether the word may be proposed as a repair.
+        pairs: first id * V + second id -> probability of the second after the first.
+        unseen: first id -> the most that a pair may have which no source has.
+    """
+
+    words: Sequence[str]
+    ids: Mapping[str, int] = field(repr=False)
+    log_prior: NDArray[np.float32] = field(repr=False)
+    proposed: NDArray[np.bool_] = field(repr=False)
+    pairs: Mapping[int, float] = field(repr=False)
+    unseen: Mapping[int, float] = field(repr=False)
+    priors: Sequence[float] = field(repr=False)
+
+    def step(self, before: int, word: int) -> float:
+        """Log probability of a word after another; ids, -1 for an unknown word or the start."""
+        alone = self.priors[word] if word >= 0 else _RARE
+        if before < 0:
+            return math.log(alone)
+        pair = self.pairs.get(before * len(self.words) + word) if word >= 0 else None
+        if pair is not None:
+            return math.log(_PAIR * pair + (1 - _PAIR) * alone)
+        most = self.unseen.get(before)
+        rest = (1 - _PAIR) * alone
+        return math.log(rest if most is None else min(rest, most))
+
+
+def merge_sources(
+    sources: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+    weights: Sequence[float],
+    proposed: Sequence[bool],
+    least: float,
+) -> Language:
+    """One language from several sources of counts.
+
+    Args:
+        sources: for each (word -> count, "first second" -> count); pairs may be empty.
+        weights: share of each source in a word's probability.
+        proposed: whether a source's words may be proposed as repairs.
+        least: probability from which on a word of any source may be proposed.
+    """
+    ids: dict[str, int] = {}
+    for words, _ in sources:
+        for word in words:
+            if len(word) <= LONGEST and word.isascii() and word.replace("'", "a").isalpha():
+                ids.setdefault(word, len(ids))
+    size = len(ids)
+    prior, may = np.zeros(size), np.zeros(size, bool)
+    pairs: dict[int, float] = {}
+    unseen: dict[int, float] = {}
+    with_pairs = sum(bool(p) for _, p in sources)
+    for (words, counts), weight, may_propose in zip(sources, weights, proposed, strict=True):
+        total = sum(words.values())
+        at = np.array([ids[w] for w in words if w in ids], np.int64)
+        values = np.array([c for w, c in words.items() if w in ids])
+        prior[at] += weight * values / total
+        if may_propose:
+            may[at] = True
+        if not counts:
+            continue
+        firsts: dict[str, float] = {}
+        for key, count in counts.items():
+            first = key.partition(" ")[0]
+            firsts[first] = firsts.get(first, 0.0) + count
+        rarest = min(counts.values())
+        for first, count in firsts.items():
+            firsts[first] = max(count, words.get(first, 0.0))
+            if first in ids:
+                bound = rarest / firsts[first]
+                unseen[ids[first]] = unseen.get(ids[first], 0.0) + bound / with_pairs
+        for key, count in counts.items():
+            first, _, second = key.partition(" ")
+            if first in ids and second in ids:
+                code = ids[first] * size + ids[second]
+                pairs[code] = pairs.get(code, 0.0) + count / firsts[first] / with_pairs
+    prior = np.maximum(prior, _RARE)
+    may |= prior >= least
+    return Language(
+        list(ids), ids, np.log(prior).astype(np.float32), may, pairs, unseen, prior.tolist()
+    )
+
+
+def read_counts(package: str, name: str, separator: str) -> dict[str, float]:
+    """A list of a package: key and count on each line."""
+    lines = importlib.resources.files(package).joinpath(name).read_text("utf-8-sig").splitlines()
+    counts = {}
+    for line in lines:
+        key, _, count = line.rpartition(separator)
+        counts[key] = float(count)
+    return counts
+
+
+def vocabulary_counts(merges: Sequence[str]) -> dict[str, float]:
+    """Whole words of a byte pair vocabulary with counts that fall as their rank rises (Zipf).
+
+    Args:
+        merges: the lines of `merges.txt`, in order; the end of a word is "</w>".
+    """
+    words: dict[str, float] = {}
+    for line in merges:
+        word = line.replace(" ", "")
+        if word.endswith("</w>") and word[:-4].isalpha() and word.isascii():
+            words.setdefault(word[:-4], 1.0)
+    return {word: 1.0 / (rank + 10) for rank, word in enumerate(words)}

@@ -1,0 +1,286 @@
+"""The embedded rewriter: a noisy channel (Kernighan, Church and Gale 1990) over whole sentences."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reex_jax.gsr.channel.candidates import LONGEST, WordIndex, build_index, find_pairs
+from reex_jax.gsr.channel.decode import Column, best_sentences, posteriors
+from reex_jax.gsr.channel.edit_costs import WRITERS, edit_log_likelihoods, encode, is_trace
+from reex_jax.gsr.channel.language import Language
+from reex_jax.gsr.refinement import Refinement, accepted
+from reex_jax.gsr.words import Piece, split_pieces
+
+_VERSION = 1
+_BATCH = 512  # texts whose unknown words are looked up together
+_ABBREVIATION = re.compile(r"[A-Z]{1,3}(?:[&./+][A-Z]{1,3})+\.?|[a-z](?:[./][a-z])*[./]?|w/o")
+_SUFFIX = re.compile(r"(?:['\u2019](?:s|re|ve|ll|d|m))$")
+
+
+@dataclass(frozen=True)
+class ChannelSettings:
+    """Constants of the channel.
+
+    Attributes:
+        per_edit: added to the log probability of every edit after the first one is accounted for.
+        few_damaged: damaged words that a sentence without any unknown word counts for.
+        words_more: words that a sentence is counted longer, so that one unknown word of few is no
+            proof of a damaged sentence.
+        language_weight: how much the language counts against the channel.
+        column: most candidates of a word.
+        real_word: penalty of taking a known word for another one.
+    """
+
+    per_edit: float = 0.0
+    few_damaged: float = 0.01
+    words_more: float = 3.0
+    language_weight: float = 1.0
+    column: int = 10
+    writer_weight: float = 1.0
+    per_letter: float = -1.0
+    per_odd_sign: float = -7.0
+    real_word: float = -2.0
+    real_words: bool = True
+
+
+class Found(NamedTuple):
+    """What a word as written may stand for.
+
+    Attributes:
+        words: [C] ids, likeliest first.
+        fits: [C, W] log probability of what was written, given each word and writer.
+        evidence: [W] log probability of what was written, given each writer.
+    """
+
+    words: list[int]
+    fits: NDArray[np.float32]
+    evidence: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """One text, its words and what each may stand for.
+
+    Attributes:
+        pieces: words and marks that are looked at.
+        columns: for each piece its candidates.
+        forms: for each piece the candidates as texts.
+    """
+
+    text: str
+    pieces: list[Piece]
+    columns: list[Column]
+    forms: list[list[str]]
+    doubtful: list[bool]
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelRewriter:
+    """Repairs damaged words by what is likely to be written so, and likely beside its neighbours.
+
+    Attributes:
+        language: words and pairs.
+        digest: of the language's sources.
+    """
+
+    language: Language
+    digest: str
+    settings: ChannelSettings = ChannelSettings()
+    _found: dict[str, "Found"] = field(default_factory=dict, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """Version of this rule, its constants and digest of the language."""
+        return f"channel/{_VERSION} language={self.digest} {self.settings}"
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        words, proposed = self.language.words, self.language.proposed
+        return frozenset(word for word, may in zip(words, proposed, strict=True) if may)
+
+    @cached_property
+    def _members(self) -> np.ndarray:
+        return np.flatnonzero(self.language.proposed)
+
+    @cached_property
+    def _index(self) -> WordIndex:
+        return build_index(
+            [self.language.words[at] for at in self._members],
+            self.language.log_prior[self._members],
+        )
+
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
+        """One refinement for each text, in order."""
+        for start in range(0, len(texts), _BATCH):
+            for lattice in self.lattices(texts[start : start + _BATCH]):
+                yield self.decode(lattice)
+
+    def decode(self, lattice: Lattice) -> Refinement:
+        """The likeliest reading; its confidence is the geometric mean of its doubtful words'."""
+        text = lattice.text
+        if not any(lattice.doubtful) or not lattice.columns:
+            return accepted(text, self.written(lattice, [0] * len(lattice.columns)), 1.0)
+        (_, chosen), = best_sentences(lattice.columns, self._step, 1)
+        shares = posteriors(lattice.columns, self._step)
+        doubts = [
+            share[at]
+            for share, at, doubtful in zip(shares, chosen, lattice.doubtful, strict=True)
+            if doubtful
+        ]
+        confidence = math.exp(sum(math.log(max(p, 1e-9)) for p in doubts) / max(len(doubts), 1))
+        return accepted(text, self.written(lattice, chosen), min(confidence, 1.0))
+
+    def n_best(self, text: str, count: int) -> list[tuple[float, str]]:
+        """The likeliest readings of a text with their log probabilities, best first."""
+        (lattice,) = self.lattices([text])
+        if not lattice.columns:
+            return [(0.0, self.written(lattice, []))]
+        return [
+            (score, self.written(lattice, chosen))
+            for score, chosen in best_sentences(lattice.columns, self._step, count)
+        ]
+
+    @cached_property
+    def _step(self):
+        step, weight = self.language.step, self.settings.language_weight
+        return lambda before, word: weight * step(before, word)
+
+    def lattices(self, texts: Sequence[str]) -> list[Lattice]:
+        """What each word of the texts may stand for."""
+        split = [self._pieces(text) for text in texts]
+        wanted = {
+            stem
+            for text, pieces in zip(texts, split, strict=True)
+            for piece in pieces
+            if piece.word and (stem := _stem(text[piece.start : piece.end])[0])
+            and stem not in self._found
+            and (not piece.known or self.settings.real_words)
+            and len(stem) <= LONGEST
+        }  # fmt: skip
+        if wanted:
+            self._look_up(sorted(wanted))
+        return [self._lattice(text, pieces) for text, pieces in zip(texts, split, strict=True)]
+
+    def _pieces(self, text: str) -> list[Piece]:
+        return [_left_alone(text, piece) for piece in split_pieces(text, self._known)]
+
+    def _lattice(self, text: str, pieces: list[Piece]) -> Lattice:
+        s = self.settings
+        unknown = sum(bool(piece.word) and not piece.known for piece in pieces)
+        count = sum(bool(piece.word) for piece in pieces)
+        damaged = min((unknown + s.few_damaged) / (count + s.words_more), 0.9)
+        log_damaged, log_sound = math.log(damaged), math.log(1 - damaged)
+        writer = self._writer(text, pieces)
+        columns: list[Column] = []
+        forms, doubtful = [], []
+        for piece in pieces:
+            if not piece.word:
+                columns.append([(-1, 0.0)])
+                forms.append([""])
+                doubtful.append(False)
+                continue
+            raw = text[piece.start : piece.end]
+            stem, suffix = _stem(raw)
+            lower = stem.lower()
+            own = self.language.ids.get(lower, -1)
+            column = [(own, log_sound + (0.0 if piece.known else self._novel(stem, own)))]
+            texts = [raw]
+            found = self._found.get(stem)
+            looked_at = not piece.known or (s.real_words and lower.isalpha() and len(lower) > 2)
+            if looked_at and found is not None and found.words:
+                more = log_damaged + (s.real_word if piece.known else 0.0) - s.per_edit
+                fits = np.log(np.exp(found.fits + writer).sum(axis=1) + 1e-30) + more
+                for word, fit in zip(found.words, fits.tolist(), strict=True):
+                    if word != own:
+                        column.append((word, fit))
+                        texts.append(_in_case_of(stem, self.language.words[word]) + suffix)
+            columns.append(column)
+            forms.append(texts)
+            doubtful.append(not piece.known)
+        return Lattice(text, pieces, columns, forms, doubtful)
+
+    def _writer(self, text: str, pieces: list[Piece]) -> NDArray[np.float32]:
+        """[W] log probability of each writer, given the unknown words of a text."""
+        evidence = np.zeros(len(WRITERS), np.float32)
+        for piece in pieces:
+            if piece.word and not piece.known:
+                found = self._found.get(_stem(text[piece.start : piece.end])[0])
+                if found is not None and found.words:
+                    evidence += found.evidence
+        evidence *= self.settings.writer_weight
+        evidence -= evidence.max()
+        return evidence - np.log(np.exp(evidence).sum())
+
+    def _novel(self, stem: str, own: int) -> float:
+        """Log probability of an unknown word's letters, apart from `language`."""
+        odd = sum(map(is_trace, encode(stem)))
+        letters = len(stem) if own < 0 else 0
+        return self.settings.per_letter * letters + self.settings.per_odd_sign * odd
+
+    def written(self, lattice: Lattice, chosen: Sequence[int]) -> str:
+        """The text with the chosen words, and without marks that stand alone."""
+        text, parts, end = lattice.text, [], 0
+        for piece, forms, at in zip(lattice.pieces, lattice.forms, chosen, strict=True):
+            word = forms[at]
+            if word == text[piece.start : piece.end]:
+                continue
+            before = text[end : piece.start]
+            if not word and piece.known:
+                continue
+            parts += [before if word else before.rstrip(), word]
+            end = piece.end
+        return "".join([*parts, text[end:]]).strip() or text
+
+    def _look_up(self, words: list[str]) -> None:
+        """Weighs the candidates of words as written, and keeps the likeliest."""
+        index, members = self._index, self._members
+        prior = self.language.log_prior[members]
+        at, found = find_pairs(index, words, prior)
+        width = max(map(len, words))
+        written = np.zeros((len(words), width), np.uint8)
+        lengths = np.array([len(word) for word in words], np.int64)
+        for row, word in enumerate(words):
+            written[row, : len(word)] = encode(word)
+        deepest = int(index.lengths[found].max()) if len(found) else 1
+        fits = edit_log_likelihoods(
+            written[at], lengths[at], index.letters[found][:, :deepest], index.lengths[found],
+            self.settings.per_edit,
+        )  # fmt: skip
+        joint = fits + prior[found][:, None]
+        score = joint.max(axis=1)
+        order = np.lexsort((-score, at))
+        bounds = np.searchsorted(at[order], np.arange(len(words) + 1))
+        for place, word in enumerate(words):
+            rows = order[bounds[place] : bounds[place + 1]]
+            rows = rows[np.isfinite(score[rows])]
+            kept = rows[: self.settings.column]
+            evidence = np.log(np.exp(joint[rows]).sum(axis=0) + 1e-30)
+            self._found[word] = Found(members[found[kept]].tolist(), fits[kept], evidence)
+
+
+def _stem(raw: str) -> tuple[str, str]:
+    """A word without its possessive or contracted ending, and that ending."""
+    match = _SUFFIX.search(raw)
+    return (raw[: match.start()], match.group()) if match else (raw, "")
+
+
+def _left_alone(text: str, piece: Piece) -> Piece:
+    """Pieces without letters and abbreviations count as known."""
+    if piece.known or not piece.word:
+        return piece
+    raw = text[piece.start : piece.end]
+    rest = raw + text[piece.end : piece.end + 1].strip()
+    short = raw.isalpha() and raw.isupper() and 2 <= len(raw) <= 5 and not text.isupper()
+    if short or not any(map(str.isalpha, raw)) or _ABBREVIATION.fullmatch(raw) or _ABBREVIATION.fullmatch(rest):
+        return Piece(piece.start, piece.end, piece.word, True)
+    return piece
+
+
+def _in_case_of(raw: str, word: str) -> str:
+    return word.capitalize() if raw[:1].isupper() and raw[1:] == raw[1:].lower() else word
