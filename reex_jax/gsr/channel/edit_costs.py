@@ -6,8 +6,8 @@ A damaged query has one writer, and which one is not known beforehand. Seven are
   2.4.3's list of misspellings (the counts are facts; the list itself, CC BY-SA 3.0, is no part of
   this project);
 - a hand that hits the key beside the right one: a QWERTY keyboard's layout (ISO/IEC 9995);
-- a machine that misreads: what zxcvbn's table of substitutions (MIT), Tesseract's
-  `eng.unicharambigs` (Apache-2.0) and Unicode's confusables (TR 39) hold for confusable;
+- a machine that misreads: signs whose shapes cover each other in the DejaVu fonts, and those of
+  zxcvbn's table of substitutions (MIT);
 - and one for each of the four edits that Damerau (1964) found behind most errors: letters taken
   for others, put in, left out, exchanged; any printable sign as likely as any other.
 
@@ -33,11 +33,19 @@ _VOWELS_TOO, _BESIDE = 0.85, 0.486
 _PRINTABLE = 94
 _ROWS = (("1234567890", 0.0), ("qwertyuiop", 0.5), ("asdfghjkl", 0.75), ("zxcvbnm", 1.25))
 _REACH = 1.0  # width of a key: how far a neighbour's centre is away along the row
-# Letter -> what a machine may read instead of it.
-_ALIKE = {
-    "a": "4@o", "b": "8h6", "c": "({[<e", "d": "o", "e": "3c", "f": "t", "g": "69q", "h": "b",
-    "i": "1!|l", "l": "1|7i", "m": "n", "n": "m", "o": "0ac", "q": "9g", "s": "5$", "t": "+7f",
-    "u": "v", "v": "u", "x": "%", "z": "2",
+# Letter -> the ten signs whose shapes cover its own best, small or capital, best first: mean of
+# DejaVu Sans, Serif and Mono (tools/measure_glyphs.py).
+_SHAPES = {
+    "a": "eounsqdg4b", "b": "8h0o6nEp9S", "c": "GeoOQbpndU", "d": "OoUQqun0Bg", "e": "FoBan8c6Lu",
+    "f": "EPtI(!TB86", "g": "qOQCoudpUn", "h": "bnNUo6BupR", "i": "l1!Tf)|{}(", "j": "]|)}i{1;I!",
+    "k": "xRXNhE#LsB", "l": "Ii!1ET|)}f", "m": "HNU%RODVK@", "n": "houbpHdqea", "o": "QDnubedGpq",
+    "p": "oFnbuBgEeh", "q": "OgoGuDdnUa", "r": "B8KH9PthN0", "s": "58B$a693eE", "t": "Ifl1(!ri|)",
+    "u": "oDnqdOHabp", "v": "y#Ye9uxksa", "w": "au=%NeAno<", "x": "kzKsYN#aZR", "y": "vVXTf?7t\\i",
+    "z": "2xa?e7X3rs",
+}  # fmt: skip
+# zxcvbn's table of substitutions.
+_SUBSTITUTES = {
+    "a": "4@", "b": "8", "c": "({[<", "e": "3", "g": "69", "i": "1!|", "l": "1|7", "o": "0", "s": "$5", "t": "+7", "x": "%", "z": "2"
 }  # fmt: skip
 _VOWEL_LETTERS = "aeiouy"
 SIZE = 256
@@ -119,7 +127,7 @@ def tables() -> Tables:
         put_in[person, at, at] += _PUT_IN * _DOUBLED_IN
         left_out[person, at, at] *= _DOUBLED_OUT / _DOUBLES_IN_WORDS
         _spread(taken[hand, :, at], 1.0, beside[letter])
-        _spread(taken[machine, :, at], 1.0, list(_ALIKE.get(letter, "")))
+        _read(taken[machine, :, at], letter)
     log = []
     for table in (taken, put_in, left_out, exchanged):
         mixed = (1 - _OTHERS) * table + _OTHERS * table.mean(axis=0)
@@ -142,6 +150,24 @@ def _noise() -> NDArray[np.float64]:
 def _spread(shares: NDArray[np.float64], amount: float, signs: list[str]) -> None:
     for sign in signs:
         shares[ord(sign)] += amount / len(signs)
+
+
+def _read(shares: NDArray[np.float64], letter: str) -> None:
+    """What a machine reads: the r-th likest sign r times as seldom as the first."""
+    weights: dict[int, float] = {}
+    for signs in (_SHAPES[letter], _SUBSTITUTES.get(letter, "")):
+        for rank, sign in enumerate(signs, 1):
+            weight = 1 / rank
+            if sign.isupper():  # read as a capital, or written down in small
+                weight /= 2
+                code = ord(sign.lower()) + 128
+                weights[code] = weights.get(code, 0.0) + weight
+            code = ord(sign.lower())
+            weights[code] = weights.get(code, 0.0) + weight
+    weights.pop(ord(letter), None)
+    total = sum(weights.values())
+    for code, weight in weights.items():
+        shares[code] += weight / total
 
 
 def _keys() -> dict[str, tuple[int, float]]:
