@@ -3,50 +3,68 @@
 import heapq
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 Column = Sequence[tuple[int, float]]
 """Candidates of one word: its id and the log probability of what was written, given the word."""
-Step = Callable[[int, int], float]
-"""(id of the word before, id) -> log probability."""
+Steps = Sequence[Sequence[Sequence[float]]]
+"""For each column, for each of its words, log probabilities after each word of the column before
+(one word, the start, before the first), the word's own fit included."""
 
 
-def best_sentences(columns: Sequence[Column], step: Step, count: int) -> list[tuple[float, list[int]]]:
-    """The `count` likeliest choices, best first (Viterbi 1967; with n best: Chow, Schwartz 1989).
+def sentence_steps(columns: Sequence[Column], steps: Callable[..., list[list[float]]]) -> Steps:
+    """The steps of a sentence.
 
     Args:
         columns: at least one candidate each.
-        step: of the language.
-        count: how many, from 1 on; fewer come back where the lattice has fewer.
+        steps: (ids before, ids) -> for each id log probabilities after each id before.
+    """
+    before, found = [-1], []
+    for column in columns:
+        words = [word for word, _ in column]
+        rows = steps(before, words)
+        found.append(
+            [[s + fit for s in row] for row, (_, fit) in zip(rows, column, strict=True)]
+        )
+        before = words
+    return found
+
+
+def best_sentence(steps: Steps) -> list[int]:
+    """For each column the place of its word in the likeliest sentence (Viterbi 1967)."""
+    best, back = [0.0], []
+    for rows in steps:
+        ends = [[b + s for b, s in zip(best, row, strict=True)] for row in rows]
+        best = [max(row) for row in ends]
+        back.append([row.index(top) for row, top in zip(ends, best, strict=True)])
+    at, places = best.index(max(best)), []
+    for pointers in reversed(back):
+        places.append(at)
+        at = pointers[at]
+    return places[::-1]
+
+
+def best_sentences(steps: Steps, count: int) -> list[tuple[float, list[int]]]:
+    """The `count` likeliest sentences, best first (n-best Viterbi; Chow and Schwartz 1989).
 
     Returns:
-        (log probability, for each column the place of the chosen candidate).
+        (log probability, for each column the place of its word); fewer where there are fewer.
     """
-    # ends[k]: the best partial sentences that end in candidate k, as (score, link).
-    Link = tuple[int, "Link | None"]  # type: ignore[misc]
-    ends: list[list[tuple[float, Link | None]]] = [[(0.0, None)]]
-    before = [-1]
-    for column in columns:
+    # A partial sentence is (score, (place, the partial sentence before)).
+    ends: list[list[tuple[float, Any]]] = [[(0.0, None)]]
+    for rows in steps:
         following = []
-        for place, (word, fit) in enumerate(column):
-            if count == 1:
-                score, link = max(
-                    ((end[0][0] + step(previous, word), end[0][1])
-                     for previous, end in zip(before, ends, strict=True)),
-                    key=_score,
-                )  # fmt: skip
-                following.append([(score + fit, (place, link))])
-                continue
-            arrivals = []
-            for previous, end in zip(before, ends, strict=True):
-                more = step(previous, word) + fit
-                arrivals += [(score + more, link) for score, link in end]
+        for place, row in enumerate(rows):
+            arrivals = [
+                (score + more, link)
+                for end, more in zip(ends, row, strict=True)
+                for score, link in end
+            ]
             best = heapq.nlargest(count, arrivals, key=_score)
             following.append([(score, (place, link)) for score, link in best])
         ends = following
-        before = [word for word, _ in column]
-    found = heapq.nlargest(count, (item for end in ends for item in end), key=_score)
     sentences = []
-    for score, link in found:
+    for score, link in heapq.nlargest(count, (item for end in ends for item in end), key=_score):
         places = []
         while link is not None:
             place, link = link
@@ -55,23 +73,17 @@ def best_sentences(columns: Sequence[Column], step: Step, count: int) -> list[tu
     return sentences
 
 
-def _score(item: tuple[float, object]) -> float:
+def _score(item: tuple[float, Any]) -> float:
     return item[0]
 
 
-def posteriors(columns: Sequence[Column], step: Step) -> list[list[float]]:
+def posteriors(steps: Steps) -> list[list[float]]:
     """Probability of each candidate, given the whole sentence (forward-backward; Rabiner 1989)."""
     forwards: list[list[float]] = []
-    steps: list[list[list[float]]] = []
-    total, before = [0.0], [-1]
-    for column in columns:
-        rows = [[step(previous, word) + fit for previous in before] for word, fit in column]
-        total = [
-            _log_sum([t + s for t, s in zip(total, row, strict=True)]) for row in rows
-        ]
+    total = [0.0]
+    for rows in steps:
+        total = [_log_sum([t + s for t, s in zip(total, row, strict=True)]) for row in rows]
         forwards.append(total)
-        steps.append(rows)
-        before = [word for word, _ in column]
     found = []
     backward = [0.0] * len(total)
     for forward, rows in zip(reversed(forwards), reversed(steps), strict=True):
@@ -79,8 +91,8 @@ def posteriors(columns: Sequence[Column], step: Step) -> list[list[float]]:
         whole = _log_sum(joint)
         found.append([math.exp(j - whole) for j in joint])
         backward = [
-            _log_sum([row[at] + b for row, b in zip(rows, backward, strict=True)])
-            for at in range(len(rows[0]))
+            _log_sum([s + b for s, b in zip(step, backward, strict=True)])
+            for step in zip(*rows, strict=True)
         ]
     return found[::-1]
 

@@ -1,15 +1,14 @@
 """Word and word pair probabilities from counts of several sources, smoothed.
 
-Sources: symspellpy's lists (MIT; Google Books), wordsegment's (Apache-2.0; the trillion words of
-the web that Brants and Franz counted in 2006, as Norvig cut them down), and the vocabulary of the
-retrieval model's own tokenizer, whose merges are in the order of their frequency in captions of
-images.
+Sources: symspellpy's lists (MIT; Google Books and SCOWL), and where it is installed wordsegment's
+(Apache-2.0; from the trillion words of the web that Brants and Franz counted in 2006).
 """
 
 import importlib.resources
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,40 +17,55 @@ from reex_jax.gsr.channel.candidates import LONGEST
 
 _RARE = 1e-10  # probability of a word that no source has
 _PAIR = 0.8  # weight of a pair's own share; the rest is the word's own
+_LOG_REST = math.log(1 - _PAIR)
 
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """Probabilities of words and of their following each other.
+    """Log probabilities of words and of their following each other.
 
     Attributes:
-        words: in lower case; the index of a word is its id.
+        words: V words in lower case; the index of a word is its id.
         ids: word -> id.
         log_prior: [V] log probability of each word.
         proposed: [V] whether the word may be proposed as a repair.
-        pairs: first id * V + second id -> probability of the second after the first.
-        unseen: first id -> the most that a pair may have which no source has.
+        pairs: first id -> second id -> log probability of the second after the first.
+        unseen: first id -> the most that a pair may have which no source has, as log.
     """
 
     words: Sequence[str]
     ids: Mapping[str, int] = field(repr=False)
     log_prior: NDArray[np.float32] = field(repr=False)
     proposed: NDArray[np.bool_] = field(repr=False)
-    pairs: Mapping[int, float] = field(repr=False)
+    pairs: Mapping[int, Mapping[int, float]] = field(repr=False)
     unseen: Mapping[int, float] = field(repr=False)
-    priors: Sequence[float] = field(repr=False)
 
-    def step(self, before: int, word: int) -> float:
-        """Log probability of a word after another; ids, -1 for an unknown word or the start."""
-        alone = self.priors[word] if word >= 0 else _RARE
-        if before < 0:
-            return math.log(alone)
-        pair = self.pairs.get(before * len(self.words) + word) if word >= 0 else None
-        if pair is not None:
-            return math.log(_PAIR * pair + (1 - _PAIR) * alone)
-        most = self.unseen.get(before)
-        rest = (1 - _PAIR) * alone
-        return math.log(rest if most is None else min(rest, most))
+    @cached_property
+    def priors(self) -> list[float]:
+        """`log_prior`, and the one of an unknown word at the end, so that its id is -1."""
+        return [*self.log_prior.tolist(), math.log(_RARE)]
+
+    def steps(self, before: Sequence[int], words: Sequence[int]) -> list[list[float]]:
+        """Log probability of each word after each one before it; ids, -1 for unknown or the start.
+
+        Returns:
+            for each word a list over the words before.
+        """
+        alone = [self.priors[word] for word in words]
+        columns = []
+        for previous in before:
+            seen = self.pairs.get(previous)
+            if seen is None:
+                columns.append(alone)
+                continue
+            most = self.unseen[previous]
+            columns.append(
+                [
+                    seen[word] if word in seen else min(log + _LOG_REST, most)
+                    for word, log in zip(words, alone, strict=True)
+                ]
+            )
+        return list(map(list, zip(*columns, strict=True)))
 
 
 def merge_sources(
@@ -104,9 +118,13 @@ def merge_sources(
                 pairs[code] = pairs.get(code, 0.0) + count / firsts[first] / with_pairs
     prior = np.maximum(prior, _RARE)
     may |= prior >= least
-    return Language(
-        list(ids), ids, np.log(prior).astype(np.float32), may, pairs, unseen, prior.tolist()
-    )
+    after: dict[int, dict[int, float]] = {}
+    for code, share in pairs.items():
+        first, second = divmod(code, size)
+        log = math.log(_PAIR * share + (1 - _PAIR) * prior[second])
+        after.setdefault(first, {})[second] = log
+    logs = {first: math.log(bound) for first, bound in unseen.items()}
+    return Language(list(ids), ids, np.log(prior).astype(np.float32), may, after, logs)
 
 
 def read_counts(package: str, name: str, separator: str) -> dict[str, float]:
@@ -117,17 +135,3 @@ def read_counts(package: str, name: str, separator: str) -> dict[str, float]:
         key, _, count = line.rpartition(separator)
         counts[key] = float(count)
     return counts
-
-
-def vocabulary_counts(merges: Sequence[str]) -> dict[str, float]:
-    """Whole words of a byte pair vocabulary with counts that fall as their rank rises (Zipf).
-
-    Args:
-        merges: the lines of `merges.txt`, in order; the end of a word is "</w>".
-    """
-    words: dict[str, float] = {}
-    for line in merges:
-        word = line.replace(" ", "")
-        if word.endswith("</w>") and word[:-4].isalpha() and word.isascii():
-            words.setdefault(word[:-4], 1.0)
-    return {word: 1.0 / (rank + 10) for rank, word in enumerate(words)}

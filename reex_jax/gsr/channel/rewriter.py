@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reex_jax.gsr.channel.candidates import LONGEST, WordIndex, build_index, find_pairs
-from reex_jax.gsr.channel.decode import Column, best_sentences, posteriors
+from reex_jax.gsr.channel.decode import (
+    Column,
+    best_sentence,
+    best_sentences,
+    posteriors,
+    sentence_steps,
+)
 from reex_jax.gsr.channel.edit_costs import WRITERS, edit_log_likelihoods, encode, is_trace
 from reex_jax.gsr.channel.language import Language
 from reex_jax.gsr.refinement import Refinement, accepted
@@ -37,16 +43,14 @@ class ChannelSettings:
         real_word: penalty of taking a known word for another one.
     """
 
-    per_edit: float = 0.0
+    per_edit: float = -1.5
     few_damaged: float = 0.01
     words_more: float = 3.0
-    language_weight: float = 1.0
-    column: int = 10
-    writer_weight: float = 1.0
-    per_letter: float = -1.0
+    per_letter: float = -1.5
     per_odd_sign: float = -7.0
-    real_word: float = -2.0
-    real_words: bool = True
+    real_word: float = -1.0
+    column: int = 10
+    margin: float = 14.0
 
 
 class Found(NamedTuple):
@@ -122,34 +126,27 @@ class ChannelRewriter:
                 yield self.decode(lattice)
 
     def decode(self, lattice: Lattice) -> Refinement:
-        """The likeliest reading; its confidence is the geometric mean of its doubtful words'."""
+        """The likeliest reading; its confidence is the share of its words that is expected to be right."""
         text = lattice.text
         if not any(lattice.doubtful) or not lattice.columns:
             return accepted(text, self.written(lattice, [0] * len(lattice.columns)), 1.0)
-        (_, chosen), = best_sentences(lattice.columns, self._step, 1)
-        shares = posteriors(lattice.columns, self._step)
-        doubts = [
-            share[at]
-            for share, at, doubtful in zip(shares, chosen, lattice.doubtful, strict=True)
-            if doubtful
-        ]
-        confidence = math.exp(sum(math.log(max(p, 1e-9)) for p in doubts) / max(len(doubts), 1))
-        return accepted(text, self.written(lattice, chosen), min(confidence, 1.0))
+        steps = sentence_steps(lattice.columns, self.language.steps)
+        chosen = best_sentence(steps)
+        shares = [share[at] for share, at in zip(posteriors(steps), chosen, strict=True)]
+        words = [share for share, piece in zip(shares, lattice.pieces, strict=True) if piece.word]
+        confidence = min(math.fsum(words) / max(len(words), 1), 1.0)
+        return accepted(text, self.written(lattice, chosen), confidence)
 
     def n_best(self, text: str, count: int) -> list[tuple[float, str]]:
         """The likeliest readings of a text with their log probabilities, best first."""
         (lattice,) = self.lattices([text])
         if not lattice.columns:
             return [(0.0, self.written(lattice, []))]
+        steps = sentence_steps(lattice.columns, self.language.steps)
         return [
             (score, self.written(lattice, chosen))
-            for score, chosen in best_sentences(lattice.columns, self._step, count)
+            for score, chosen in best_sentences(steps, count)
         ]
-
-    @cached_property
-    def _step(self):
-        step, weight = self.language.step, self.settings.language_weight
-        return lambda before, word: weight * step(before, word)
 
     def lattices(self, texts: Sequence[str]) -> list[Lattice]:
         """What each word of the texts may stand for."""
@@ -160,7 +157,7 @@ class ChannelRewriter:
             for piece in pieces
             if piece.word and (stem := _stem(text[piece.start : piece.end])[0])
             and stem not in self._found
-            and (not piece.known or self.settings.real_words)
+            and (not piece.known or not all(other.known for other in pieces))
             and len(stem) <= LONGEST
         }  # fmt: skip
         if wanted:
@@ -192,12 +189,16 @@ class ChannelRewriter:
             column = [(own, log_sound + (0.0 if piece.known else self._novel(stem, own)))]
             texts = [raw]
             found = self._found.get(stem)
-            looked_at = not piece.known or (s.real_words and lower.isalpha() and len(lower) > 2)
+            looked_at = not piece.known or (unknown and lower.isalpha() and len(lower) > 2)
             if looked_at and found is not None and found.words:
                 more = log_damaged + (s.real_word if piece.known else 0.0) - s.per_edit
                 fits = np.log(np.exp(found.fits + writer).sum(axis=1) + 1e-30) + more
-                for word, fit in zip(found.words, fits.tolist(), strict=True):
-                    if word != own:
+                scores = fits + self.language.log_prior[found.words]
+                least = max(scores.max(), column[0][1] + self.language.priors[own]) - s.margin
+                for word, fit, score in zip(
+                    found.words, fits.tolist(), scores.tolist(), strict=True
+                ):
+                    if word != own and score > least:
                         column.append((word, fit))
                         texts.append(_in_case_of(stem, self.language.words[word]) + suffix)
             columns.append(column)
@@ -213,7 +214,6 @@ class ChannelRewriter:
                 found = self._found.get(_stem(text[piece.start : piece.end])[0])
                 if found is not None and found.words:
                     evidence += found.evidence
-        evidence *= self.settings.writer_weight
         evidence -= evidence.max()
         return evidence - np.log(np.exp(evidence).sum())
 
