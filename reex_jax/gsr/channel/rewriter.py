@@ -67,6 +67,20 @@ class Found(NamedTuple):
     evidence: NDArray[np.float32]
 
 
+class Reading(NamedTuple):
+    """One way to read a text.
+
+    Attributes:
+        text: as it would be written.
+        edits: log probability of what was written, given this.
+        language: log probability of its words.
+    """
+
+    text: str
+    edits: float
+    language: float
+
+
 @dataclass(frozen=True, slots=True)
 class Lattice:
     """One text, its words and what each may stand for.
@@ -137,16 +151,21 @@ class ChannelRewriter:
         confidence = min(math.fsum(words) / max(len(words), 1), 1.0)
         return accepted(text, self.written(lattice, chosen), confidence)
 
-    def n_best(self, text: str, count: int) -> list[tuple[float, str]]:
-        """The likeliest readings of a text with their log probabilities, best first."""
-        (lattice,) = self.lattices([text])
-        if not lattice.columns:
-            return [(0.0, self.written(lattice, []))]
-        steps = sentence_steps(lattice.columns, self.language.steps)
-        return [
-            (score, self.written(lattice, chosen))
-            for score, chosen in best_sentences(steps, count)
-        ]
+    def readings(self, texts: Sequence[str], count: int) -> Iterator[list["Reading"]]:
+        """The `count` likeliest readings of each text, best first; at least one."""
+        for lattice in self.lattices(texts):
+            if not any(lattice.doubtful):
+                yield [Reading(self.written(lattice, [0] * len(lattice.columns)), 0.0, 0.0)]
+                continue
+            steps = sentence_steps(lattice.columns, self.language.steps)
+            found: dict[str, Reading] = {}
+            for total, chosen in best_sentences(steps, count):
+                edits = math.fsum(
+                    column[at][1] for column, at in zip(lattice.columns, chosen, strict=True)
+                )
+                written = self.written(lattice, chosen)
+                found.setdefault(written, Reading(written, edits, total - edits))
+            yield list(found.values())
 
     def lattices(self, texts: Sequence[str]) -> list[Lattice]:
         """What each word of the texts may stand for."""
