@@ -181,9 +181,7 @@ def differing_parts(sentences: Sequence[str]) -> tuple[str, list[str]]:
     """
     words = [sentence.split() for sentence in sentences]
     shortest = min(map(len, words))
-    first = next(
-        (at for at in range(shortest) if len({row[at] for row in words}) > 1), shortest
-    )
+    first = next((at for at in range(shortest) if len({row[at] for row in words}) > 1), shortest)
     common = next(
         (at for at in range(shortest - first) if len({row[-1 - at] for row in words}) > 1),
         shortest - first,

@@ -23,9 +23,7 @@ def sentence_steps(columns: Sequence[Column], steps: Callable[..., list[list[flo
     for column in columns:
         words = [word for word, _ in column]
         rows = steps(before, words)
-        found.append(
-            [[s + fit for s in row] for row, (_, fit) in zip(rows, column, strict=True)]
-        )
+        found.append([[s + fit for s in row] for row, (_, fit) in zip(rows, column, strict=True)])
         before = words
     return found
 

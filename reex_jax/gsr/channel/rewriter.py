@@ -34,13 +34,17 @@ class ChannelSettings:
     """Constants of the channel.
 
     Attributes:
-        per_edit: added to the log probability of every edit after the first one is accounted for.
+        per_edit: added to the log probability for every edit of a word after the first.
         few_damaged: damaged words that a sentence without any unknown word counts for.
         words_more: words that a sentence is counted longer, so that one unknown word of few is no
             proof of a damaged sentence.
-        language_weight: how much the language counts against the channel.
+        per_letter: log probability of a letter of a word that no source knows.
+        per_odd_sign: the same of a sign that no word has there, such as the 1 of "b1ke".
+        real_word: added for taking a known word for another one, which is only done where the
+            sentence has unknown words too.
         column: most candidates of a word.
-        real_word: penalty of taking a known word for another one.
+        margin: candidates are left out that are this much less likely than the best one by
+            themselves, as log.
     """
 
     per_edit: float = -1.5
@@ -296,7 +300,8 @@ def _left_alone(text: str, piece: Piece) -> Piece:
     raw = text[piece.start : piece.end]
     rest = raw + text[piece.end : piece.end + 1].strip()
     short = raw.isalpha() and raw.isupper() and 2 <= len(raw) <= 5 and not text.isupper()
-    if short or not any(map(str.isalpha, raw)) or _ABBREVIATION.fullmatch(raw) or _ABBREVIATION.fullmatch(rest):
+    abbreviated = _ABBREVIATION.fullmatch(raw) or _ABBREVIATION.fullmatch(rest)
+    if short or abbreviated or not any(map(str.isalpha, raw)):
         return Piece(piece.start, piece.end, piece.word, True)
     return piece
 
