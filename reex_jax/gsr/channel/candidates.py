@@ -71,8 +71,8 @@ def build_index(words: Sequence[str], log_prior: NDArray[np.float32]) -> WordInd
     """
     letters = np.zeros((len(words), LONGEST), np.uint8)
     lengths = np.array([len(word) for word in words], np.int64)
-    for at, word in enumerate(words):
-        letters[at, : len(word)] = np.frombuffer(word.encode("ascii"), np.uint8)
+    for row, word in enumerate(words):
+        letters[row, : len(word)] = np.frombuffer(word.encode("ascii"), np.uint8)
     keys, owners, edits = [], [], []
     for length in range(1, LONGEST + 1):
         at = np.flatnonzero(lengths == length)
@@ -136,7 +136,9 @@ def find_pairs(
 
 def _rank_within(groups: NDArray[np.int32]) -> NDArray[np.int64]:
     """Place of each row in its run of equal values."""
-    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]]) if len(groups) else []
+    if not len(groups):
+        return np.zeros(0, np.int64)
+    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
     lengths = np.diff(np.r_[starts, len(groups)]).astype(np.int64)
     return np.arange(len(groups)) - np.repeat(starts, lengths)
 

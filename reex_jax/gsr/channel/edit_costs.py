@@ -45,7 +45,8 @@ _SHAPES = {
 }  # fmt: skip
 # zxcvbn's table of substitutions.
 _SUBSTITUTES = {
-    "a": "4@", "b": "8", "c": "({[<", "e": "3", "g": "69", "i": "1!|", "l": "1|7", "o": "0", "s": "$5", "t": "+7", "x": "%", "z": "2"
+    "a": "4@", "b": "8", "c": "({[<", "e": "3", "g": "69",
+    "i": "1!|", "l": "1|7", "o": "0", "s": "$5", "t": "+7", "x": "%", "z": "2"
 }  # fmt: skip
 _VOWEL_LETTERS = "aeiouy"
 SIZE = 256

@@ -120,10 +120,10 @@ def merge_sources(
     may |= prior >= least
     after: dict[int, dict[int, float]] = {}
     for code, share in pairs.items():
-        first, second = divmod(code, size)
-        log = math.log(_PAIR * share + (1 - _PAIR) * prior[second])
-        after.setdefault(first, {})[second] = log
-    logs = {first: math.log(bound) for first, bound in unseen.items()}
+        before, word_id = divmod(code, size)
+        log = math.log(_PAIR * share + (1 - _PAIR) * prior[word_id])
+        after.setdefault(before, {})[word_id] = log
+    logs = {before: math.log(bound) for before, bound in unseen.items()}
     return Language(list(ids), ids, np.log(prior).astype(np.float32), may, after, logs)
 
 

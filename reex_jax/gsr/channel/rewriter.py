@@ -1,7 +1,6 @@
 """The embedded rewriter: a noisy channel (Kernighan, Church and Gale 1990) over whole sentences."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,13 +19,12 @@ from reex_jax.gsr.channel.decode import (
 )
 from reex_jax.gsr.channel.edit_costs import WRITERS, edit_log_likelihoods, encode, is_trace
 from reex_jax.gsr.channel.language import Language
+from reex_jax.gsr.channel.sound_words import in_case_of, left_alone, stem_of
 from reex_jax.gsr.refinement import Refinement, accepted
 from reex_jax.gsr.words import Piece, split_pieces
 
 _VERSION = 1
 _BATCH = 512  # texts whose unknown words are looked up together
-_ABBREVIATION = re.compile(r"[A-Z]{1,3}(?:[&./+][A-Z]{1,3})+\.?|[a-z](?:[./][a-z])*[./]?|w/o")
-_SUFFIX = re.compile(r"(?:['\u2019](?:s|re|ve|ll|d|m))$")
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class ChannelRewriter:
                 yield self.decode(lattice)
 
     def decode(self, lattice: Lattice) -> Refinement:
-        """The likeliest reading; its confidence is the share of its words that is expected to be right."""
+        """The likeliest reading, and as confidence the share of words expected to be right."""
         text = lattice.text
         if not any(lattice.doubtful) or not lattice.columns:
             return accepted(text, self.written(lattice, [0] * len(lattice.columns)), 1.0)
@@ -178,7 +176,7 @@ class ChannelRewriter:
             stem
             for text, pieces in zip(texts, split, strict=True)
             for piece in pieces
-            if piece.word and (stem := _stem(text[piece.start : piece.end])[0])
+            if piece.word and (stem := stem_of(text[piece.start : piece.end])[0])
             and stem not in self._found
             and (not piece.known or not all(other.known for other in pieces))
             and len(stem) <= LONGEST
@@ -188,7 +186,7 @@ class ChannelRewriter:
         return [self._lattice(text, pieces) for text, pieces in zip(texts, split, strict=True)]
 
     def _pieces(self, text: str) -> list[Piece]:
-        return [_left_alone(text, piece) for piece in split_pieces(text, self._known)]
+        return [left_alone(text, piece) for piece in split_pieces(text, self._known)]
 
     def _lattice(self, text: str, pieces: list[Piece]) -> Lattice:
         s = self.settings
@@ -206,7 +204,7 @@ class ChannelRewriter:
                 doubtful.append(False)
                 continue
             raw = text[piece.start : piece.end]
-            stem, suffix = _stem(raw)
+            stem, suffix = stem_of(raw)
             lower = stem.lower()
             own = self.language.ids.get(lower, -1)
             column = [(own, log_sound + (0.0 if piece.known else self._novel(stem, own)))]
@@ -223,7 +221,7 @@ class ChannelRewriter:
                 ):
                     if word != own and score > least:
                         column.append((word, fit))
-                        texts.append(_in_case_of(stem, self.language.words[word]) + suffix)
+                        texts.append(in_case_of(stem, self.language.words[word]) + suffix)
             columns.append(column)
             forms.append(texts)
             doubtful.append(not piece.known)
@@ -234,7 +232,7 @@ class ChannelRewriter:
         evidence = np.zeros(len(WRITERS), np.float32)
         for piece in pieces:
             if piece.word and not piece.known:
-                found = self._found.get(_stem(text[piece.start : piece.end])[0])
+                found = self._found.get(stem_of(text[piece.start : piece.end])[0])
                 if found is not None and found.words:
                     evidence += found.evidence
         evidence -= evidence.max()
@@ -285,26 +283,3 @@ class ChannelRewriter:
             kept = rows[: self.settings.column]
             evidence = np.log(np.exp(joint[rows]).sum(axis=0) + 1e-30)
             self._found[word] = Found(members[found[kept]].tolist(), fits[kept], evidence)
-
-
-def _stem(raw: str) -> tuple[str, str]:
-    """A word without its possessive or contracted ending, and that ending."""
-    match = _SUFFIX.search(raw)
-    return (raw[: match.start()], match.group()) if match else (raw, "")
-
-
-def _left_alone(text: str, piece: Piece) -> Piece:
-    """Pieces without letters and abbreviations count as known."""
-    if piece.known or not piece.word:
-        return piece
-    raw = text[piece.start : piece.end]
-    rest = raw + text[piece.end : piece.end + 1].strip()
-    short = raw.isalpha() and raw.isupper() and 2 <= len(raw) <= 5 and not text.isupper()
-    abbreviated = _ABBREVIATION.fullmatch(raw) or _ABBREVIATION.fullmatch(rest)
-    if short or abbreviated or not any(map(str.isalpha, raw)):
-        return Piece(piece.start, piece.end, piece.word, True)
-    return piece
-
-
-def _in_case_of(raw: str, word: str) -> str:
-    return word.capitalize() if raw[:1].isupper() and raw[1:] == raw[1:].lower() else word
