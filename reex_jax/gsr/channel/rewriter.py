@@ -19,7 +19,7 @@ from reex_jax.gsr.channel.decode import (
 )
 from reex_jax.gsr.channel.edit_costs import WRITERS, edit_log_likelihoods, encode, is_trace
 from reex_jax.gsr.channel.language import Language
-from reex_jax.gsr.channel.sound_words import in_case_of, left_alone, stem_of
+from reex_jax.gsr.channel.sound_words import in_case_of, left_alone, parts_of, stem_of
 from reex_jax.gsr.refinement import Refinement, accepted
 from reex_jax.gsr.words import Piece, split_pieces
 
@@ -38,6 +38,8 @@ class ChannelSettings:
             proof of a damaged sentence.
         per_letter: log probability of a letter of a word that no source knows.
         per_odd_sign: the same of a sign that no word has there, such as the 1 of "b1ke".
+        derived: added to a known word's log probability for a form or compound of it that no
+            source knows.
         real_word: added for taking a known word for another one, which is only done where the
             sentence has unknown words too.
         column: most candidates of a word.
@@ -50,6 +52,7 @@ class ChannelSettings:
     words_more: float = 3.0
     per_letter: float = -1.5
     per_odd_sign: float = -7.0
+    derived: float = -4.0
     real_word: float = -1.0
     column: int = 10
     margin: float = 14.0
@@ -239,10 +242,23 @@ class ChannelRewriter:
         return evidence - np.log(np.exp(evidence).sum())
 
     def _novel(self, stem: str, own: int) -> float:
-        """Log probability of an unknown word's letters, apart from `language`."""
+        """Log probability of an unknown word's letters, apart from `language`.
+
+        A form or a compound of known words is about as likely as the rarer of these.
+        """
         odd = sum(map(is_trace, encode(stem)))
-        letters = len(stem) if own < 0 else 0
-        return self.settings.per_letter * letters + self.settings.per_odd_sign * odd
+        letters = self.settings.per_letter * len(stem) if own < 0 else 0.0
+        if not odd:
+            priors = self.language.priors
+            made = max(
+                (
+                    min(priors[self.language.ids[part]] for part in parts)
+                    for parts in parts_of(stem.lower(), self._known)
+                ),
+                default=-math.inf,
+            )
+            letters = max(letters, made + self.settings.derived - priors[own])
+        return letters + self.settings.per_odd_sign * odd
 
     def written(self, lattice: Lattice, chosen: Sequence[int]) -> str:
         """The text with the chosen words, and without marks that stand alone."""

@@ -42,6 +42,7 @@ def test_mends(rewriter: ChannelRewriter, damaged: str, meant: str) -> None:
         "a 10 kg bag and a 5 ft. fence",
         "a boy on a bmx bike",
         "two kayakers and a pitbull",
+        "two rollerbladers and a wakeboarder on a quarterpipe",
         "an SUV and an ATV in the USA",
         "Two dogs play in the snow .",
         "the man 's hat isn't red",
