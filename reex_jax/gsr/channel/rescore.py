@@ -11,7 +11,7 @@ from typing import Protocol
 
 from reex_jax.errors import UserError
 from reex_jax.gsr.channel.rewriter import ChannelRewriter
-from reex_jax.gsr.refinement import Refinement, accepted
+from reex_jax.gsr.repair import Repair, accepted
 
 LEAD = "A caption of a photo:"
 """What the model reads before each sentence. Part of a scorer's identity."""
@@ -73,8 +73,8 @@ class RescoringRewriter:
             f"channel=({self.channel.identity})"
         )
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """One refinement for each text, in order; those without a choice cost the model nothing."""
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """One repair for each text, in order; those without a choice cost the model nothing."""
         for start in range(0, len(texts), self.batch):
             part = texts[start : start + self.batch]
             readings = list(self.channel.readings(part, self.count))

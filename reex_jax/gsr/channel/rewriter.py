@@ -20,7 +20,7 @@ from reex_jax.gsr.channel.decode import (
 from reex_jax.gsr.channel.edit_costs import WRITERS, edit_log_likelihoods, encode, is_trace
 from reex_jax.gsr.channel.language import Language
 from reex_jax.gsr.channel.sound_words import in_case_of, left_alone, parts_of, stem_of
-from reex_jax.gsr.refinement import Refinement, accepted
+from reex_jax.gsr.repair import Repair, accepted
 from reex_jax.gsr.words import Piece, split_pieces
 
 _VERSION = 1
@@ -138,13 +138,13 @@ class ChannelRewriter:
             self.language.log_prior[self._members],
         )
 
-    def rewrite(self, texts: Sequence[str]) -> Iterator[Refinement]:
-        """One refinement for each text, in order."""
+    def rewrite(self, texts: Sequence[str]) -> Iterator[Repair]:
+        """One repair for each text, in order."""
         for start in range(0, len(texts), _BATCH):
             for lattice in self.lattices(texts[start : start + _BATCH]):
                 yield self.decode(lattice)
 
-    def decode(self, lattice: Lattice) -> Refinement:
+    def decode(self, lattice: Lattice) -> Repair:
         """The likeliest reading, and as confidence the share of words expected to be right."""
         text = lattice.text
         if not any(lattice.doubtful) or not lattice.columns:

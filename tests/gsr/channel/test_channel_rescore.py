@@ -119,8 +119,8 @@ class Prefers:
 def test_the_model_chooses_and_confidence_is_its_share() -> None:
     rewriter = RescoringRewriter(Channel(), Prefers(), 2)  # type: ignore[arg-type]
     kept, mended = rewriter.rewrite(["sound", "damagd"])
-    assert (kept.refined, kept.generation) == ("sound", 1.0)
-    assert mended.refined == "second"
+    assert (kept.repaired, kept.generation) == ("sound", 1.0)
+    assert mended.repaired == "second"
     expected = choose([-1 - 0.2 - 7, -1.5 - 0.2])[1]
     np.testing.assert_allclose(mended.generation, expected)
     assert "prefers second" in rewriter.identity and "n_best=2" in rewriter.identity

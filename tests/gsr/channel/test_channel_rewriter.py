@@ -14,8 +14,8 @@ def rewriter() -> ChannelRewriter:
 
 
 def mend(rewriter: ChannelRewriter, text: str) -> str:
-    (refinement,) = rewriter.rewrite([text])
-    return refinement.refined
+    (repair,) = rewriter.rewrite([text])
+    return repair.repaired
 
 
 @pytest.mark.parametrize(
@@ -72,5 +72,5 @@ def test_readings_begin_with_the_repair(rewriter: ChannelRewriter) -> None:
 
 def test_texts_do_not_depend_on_their_neighbours(rewriter: ChannelRewriter) -> None:
     texts = ["a dgo on teh coach", "tw chilren ar lookng", "a red car"]
-    together = [item.refined for item in rewriter.rewrite(texts)]
+    together = [item.repaired for item in rewriter.rewrite(texts)]
     assert together == [mend(rewriter, text) for text in texts]
