@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from reex_jax.errors import UserError
 from reex_jax.redaction import redacted
 from reex_jax.settings.checks import filled, integer, number, numbers, one_of, text
-from reex_jax.settings.choices import FUSION_NAMES, OFF, REWRITERS
+from reex_jax.settings.choices import FUSION_NAMES, OFF, REWRITERS, SCORERS
 from reex_jax.settings.fields import Settings, setting
 
 
@@ -41,12 +41,21 @@ class RepairSettings(FusionSettings):
     fusion: str = setting("dynamic", "rule that mixes query and repair", one_of(FUSION_NAMES))
     cache: str = setting("gsr_cache", "folder that keeps repairs", filled, counted=False)
     captions: str = setting("", "file of captions, one a line, counted into the dictionary", text)
-    model: str = setting("", "model of the rewriters openai and transformers", text)
+    model: str = setting("", "model of the rewriters openai, transformers, rescore", text)
     revision: str = setting("", "revision of a model of the hub", text)
+    scorer: str = setting("completions", "what reads the n best of rescore", one_of(SCORERS))
+    n_best: int = setting(16, "readings of a query that rescore chooses from", integer(2, 64))
+    model_weight: float = setting(0.7, "how much the model counts in rescore", number(0, 5))
+    pair_weight: float = setting(0.2, "how much word pairs count beside it", number(0, 5))
     temperature: float = setting(0.0, "of the model's decoding", number(0, 2))
     samples: int = setting(1, "replies asked for a query", integer(1, 32))
     max_tokens: int = setting(128, "of a reply; long queries get more", integer(1, 4096))
-    batch_size: int = setting(16, "queries at once (transformers)", integer(1, 4096), counted=False)
+    batch_size: int = setting(
+        16,
+        "queries, or with rescore readings, at once (transformers)",
+        integer(1, 4096),
+        counted=False,
+    )
     base_url: str = setting("http://localhost:8000/v1", "of the server", filled, counted=False)
     concurrency: int = setting(8, "requests at once", integer(1, 512), counted=False)
     timeout_s: float = setting(
@@ -64,7 +73,7 @@ class RepairSettings(FusionSettings):
         """Refuses a rewriter without its model, and samples that would all be equal."""
         if self.rewriter == OFF:
             return
-        if self.rewriter in ("openai", "transformers") and not self.model:
+        if self.rewriter in ("openai", "transformers", "rescore") and not self.model:
             raise UserError(f"gsr.rewriter is {self.rewriter!r}, so gsr.model must name the model")
         if self.samples > 1 and self.temperature == 0:
             raise UserError(

@@ -15,15 +15,58 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import httpx2
 
 from reex_jax.errors import UserError
-from reex_jax.gsr.channel.rescore import LEAD
+from reex_jax.gsr.channel.rescore import LEAD, Scores
+from reex_jax.gsr.completion import BadReplyError, token_counts
+from reex_jax.gsr.endpoint import (
+    Call,
+    Endpoint,
+    FilteredError,
+    NotThereError,
+    RejectedError,
+    TransientError,
+)
+from reex_jax.gsr.repair import FAILED
 
 _AFTER = 3  # words after the last difference that are still read
 _NEVER = -1e4
+
+
+class _NoLogProbabilitiesError(Exception):
+    """The server does not do it this way."""
+
+
+class _Read(NamedTuple):
+    """A sentence's log probability and what it cost."""
+
+    value: float
+    prompt_tokens: int
+    reply_tokens: int
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        reply = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        start = body[:60].decode("utf-8", "replace")
+        raise BadReplyError(f"no JSON: {start!r}") from error
+    if not isinstance(reply, dict) or reply.get("error") or not _has_counts(reply):
+        raise BadReplyError("no completion")
+    return reply
+
+
+def _has_counts(reply: dict[str, Any]) -> bool:
+    return isinstance(reply.get("usage") or {}, dict)
+
+
+_COMPLETIONS = Call(
+    "/completions", _parse, ("model", "prompt", "max_tokens", "echo", "logprobs", "grammar")
+)
+_TOKENIZE = Call("/tokenize", _parse, ("model", "content"), at_root=True)
 
 
 @dataclass(eq=False)
@@ -31,144 +74,146 @@ class CompletionsScorer:
     """Asks a server; see the module for how.
 
     Attributes:
-        base_url: ends with /v1.
+        endpoint: the server.
         model: its name there.
-        key: sent as bearer token; "" for none.
-        timeout_s: for one request.
-        attempts: of one request.
-        connections: open at the same time.
+        concurrency: requests at the same time.
+        way: how this server does it, once that is known.
     """
 
-    base_url: str
+    endpoint: Endpoint
     model: str
-    key: str = field(default="", repr=False)
-    timeout_s: float = 60.0
-    attempts: int = 4
-    connections: int = 8
-    way: Literal["", "echo", "forced"] = ""
+    concurrency: int = 8
+    way: Literal["", "echo", "forced"] = field(default="", repr=False)
 
     @property
     def identity(self) -> str:
         """Model and lead; the way changes nothing but rounding."""
         return f"completions model={self.model} lead={LEAD!r}"
 
-    def score(self, lists: Sequence[Sequence[str]]) -> Iterator[list[float]]:
+    def score(self, lists: Sequence[Sequence[str]]) -> Iterator[Scores]:
         """For each list its sentences' log probabilities, apart from what they share."""
         if lists:
             yield from asyncio.run(self._score(lists))
 
-    async def _score(self, lists: Sequence[Sequence[str]]) -> list[list[float]]:
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        limits = httpx2.Limits(max_connections=self.connections)
-        gate = asyncio.Semaphore(self.connections)
-        async with httpx2.AsyncClient(
-            headers=headers, limits=limits, timeout=self.timeout_s
-        ) as client:
-            if not self.way:
-                self.way = await self._find_way(client)
-            ask = self._echoed if self.way == "echo" else self._forced
+    async def _score(self, lists: Sequence[Sequence[str]]) -> list[Scores]:
+        async with self.endpoint.client() as client:
+            try:
+                if not self.way:
+                    self.way = await self._find_way(client)
+            except TransientError as error:
+                return [Scores([], fault=f"{FAILED}: {error}") for _ in lists]
+            gate = asyncio.Semaphore(self.concurrency)
+            # A group, so that what ends one list for good does not leave the others running.
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [
+                        group.create_task(self._score_list(client, gate, sentences))
+                        for sentences in lists
+                    ]
+            except* UserError as errors:
+                raise errors.exceptions[0] from errors
+        return [task.result() for task in tasks]
 
-            async def one(before: str, rest: str) -> float:
-                async with gate:
-                    return await ask(client, before, rest)
+    async def _score_list(
+        self, client: httpx2.AsyncClient, gate: asyncio.Semaphore, sentences: Sequence[str]
+    ) -> Scores:
+        ask = self._echoed if self.way == "echo" else self._forced
+        before, rests = differing_parts(sentences)
 
-            parts = [differing_parts(sentences) for sentences in lists]
-            flat = await asyncio.gather(
-                *(one(before, rest) for before, rests in parts for rest in rests)
-            )
-        scores = iter(flat)
-        return [[next(scores) for _ in sentences] for sentences in lists]
+        async def read(rest: str) -> _Read:
+            async with gate:
+                return await ask(client, before, rest)
+
+        found = await asyncio.gather(*map(read, rests), return_exceptions=True)
+        reads = [item for item in found if isinstance(item, _Read)]
+        spent = sum(item.prompt_tokens for item in reads), sum(item.reply_tokens for item in reads)
+        for item in found:
+            if isinstance(item, FilteredError):
+                return Scores([], *spent, fault="refusal")
+            if isinstance(item, TransientError | RejectedError | _NoLogProbabilitiesError):
+                return Scores([], *spent, fault=f"{FAILED}: {item}")
+            if isinstance(item, BaseException):
+                raise item
+        return Scores([item.value for item in reads], *spent)
 
     async def _find_way(self, client: httpx2.AsyncClient) -> Literal["echo", "forced"]:
-        try:
-            await self._echoed(client, LEAD, " a dog")
-        except _NoLogProbabilitiesError:
-            pass
-        else:
-            return "echo"
-        try:
-            await self._forced(client, LEAD, " a dog")
-        except _NoLogProbabilitiesError as error:
-            raise UserError(
-                f"{self.base_url} gives no log probabilities of prompts: neither echo (vLLM) nor "
-                f"grammars of tokens (llama.cpp) work there ({error}); gsr.rewriter 'rescore' "
-                "needs one of them"
-            ) from error
-        return "forced"
-
-    async def _echoed(self, client: httpx2.AsyncClient, before: str, rest: str) -> float:
-        prompt = before + rest
-        reply = await self._post(
-            client,
-            "/completions",
-            {"prompt": prompt, "max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0},
+        faults = []
+        ways: tuple[tuple[Literal["echo", "forced"], Any], ...] = (
+            ("echo", self._echoed),
+            ("forced", self._forced),
         )
+        for way, ask in ways:
+            try:
+                await ask(client, LEAD, " a dog")
+            except (_NoLogProbabilitiesError, RejectedError, NotThereError) as error:
+                faults.append(f"{way}: {error}")
+            else:
+                return way
+        raise UserError(
+            "the server gives no log probabilities of prompts: neither echo (vLLM) nor grammars "
+            f"of tokens (llama.cpp) work there ({'; '.join(faults)}). gsr.rewriter 'rescore' needs "
+            "one of them; or set gsr.scorer to 'transformers'"
+        )
+
+    async def _echoed(self, client: httpx2.AsyncClient, before: str, rest: str) -> _Read:
+        prompt = before + rest
+        wanted = {"prompt": prompt, "max_tokens": 1, "echo": True, "logprobs": 1}
+        reply = await self._complete(client, wanted)
         try:
             logs = reply["choices"][0]["logprobs"]
             offsets, values = logs["text_offset"], logs["token_logprobs"]
-        except (KeyError, IndexError, TypeError) as error:
+            if not offsets or offsets[0] != 0:
+                raise _NoLogProbabilitiesError("the prompt is not echoed")
+            if not any(values):
+                raise _NoLogProbabilitiesError("zeros for all log probabilities")
+            # A token that begins every text, such as <s>, counts as text for some servers.
+            shift = max("".join(logs.get("tokens") or ()).find(prompt), 0)
+            value = math.fsum(
+                _log(value)
+                for offset, value in zip(offsets, values, strict=True)
+                if len(before) <= offset - shift < len(prompt)
+            )
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise _NoLogProbabilitiesError("no text_offset and token_logprobs") from error
-        if not offsets or offsets[0] != 0:
-            raise _NoLogProbabilitiesError("the prompt is not echoed")
-        return math.fsum(
-            value if value is not None else 0.0
-            for offset, value in zip(offsets, values, strict=True)
-            if len(before) <= offset < len(prompt)
-        )
+        return _Read(value, *token_counts(reply))
 
-    async def _forced(self, client: httpx2.AsyncClient, before: str, rest: str) -> float:
+    async def _forced(self, client: httpx2.AsyncClient, before: str, rest: str) -> _Read:
+        if not rest:
+            return _Read(0.0, 0, 0)
+        cut = await self.endpoint.ask(client, _TOKENIZE, {"model": self.model, "content": rest})
         try:
-            root = self.base_url.rstrip("/").removesuffix("/v1")
-            cut = await self._post(client, "/tokenize", {"content": rest}, root)
             tokens = [int(token) for token in cut["tokens"]]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _NoLogProbabilitiesError("/tokenize gives no tokens") from error
-        reply = await self._post(
-            client,
-            "/completions",
-            {
-                "prompt": before,
-                "max_tokens": len(tokens),
-                "temperature": 0,
-                "logprobs": 1,
-                "grammar": "root ::= " + " ".join(f"<[{token}]>" for token in tokens),
-            },
-        )
+        grammar = "root ::= " + " ".join(f"<[{token}]>" for token in tokens)
+        wanted = {"prompt": before, "max_tokens": len(tokens), "logprobs": 1, "grammar": grammar}
+        reply = await self._complete(client, wanted)
         try:
-            written = reply["choices"][0]["logprobs"]["content"]
-            values = [float(item["logprob"]) for item in written[: len(tokens)]]
-            same = [item.get("id") for item in written[: len(tokens)]] == tokens
-        except (KeyError, IndexError, TypeError) as error:
+            written = reply["choices"][0]["logprobs"]["content"][: len(tokens)]
+            same = [item.get("id") for item in written] == tokens
+            value = math.fsum(_log(item["logprob"]) for item in written)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise _NoLogProbabilitiesError("no log probabilities of tokens") from error
         if not same:
             raise _NoLogProbabilitiesError("the grammar's tokens are not what was written")
-        return math.fsum(max(value, _NEVER) for value in values)
+        return _Read(value, *token_counts(reply))
 
-    async def _post(
-        self, client: httpx2.AsyncClient, path: str, body: dict[str, Any], root: str = ""
-    ) -> Any:
-        url = (root or self.base_url.rstrip("/")) + path
-        fault = ""
-        for attempt in range(self.attempts):
-            if attempt:
-                await asyncio.sleep(2.0 ** (attempt - 1))
-            try:
-                reply = await client.post(url, json={"model": self.model} | body)
-            except httpx2.TransportError as error:
-                fault = f"{type(error).__name__}: {error}"
-                continue
-            if reply.status_code == 200:
-                return json.loads(reply.content)
-            fault = f"HTTP {reply.status_code}: {' '.join(reply.text.split())[:200]}"
-            if reply.status_code in (400, 404, 405, 422, 501):
-                raise _NoLogProbabilitiesError(fault)
-            if reply.status_code in (401, 403):
-                raise UserError(f"{url} answers {fault}; set OPENAI_API_KEY to a valid key")
-        raise UserError(f"{url} does not answer after {self.attempts} attempts ({fault})")
+    async def _complete(self, client: httpx2.AsyncClient, wanted: dict[str, Any]) -> dict[str, Any]:
+        request = {"model": self.model, "temperature": 0} | wanted
+        return await self.endpoint.ask(client, _COMPLETIONS, request)
 
 
-class _NoLogProbabilitiesError(Exception):
-    """The server does not do it this way."""
+def _log(value: Any) -> float:
+    """A log probability as a server writes it; the first token of a text has none.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None:
+        return 0.0
+    if not isinstance(value, float | int) or not value <= 1e-3:
+        raise ValueError("no log probability")
+    return max(float(value), _NEVER)
 
 
 def differing_parts(sentences: Sequence[str]) -> tuple[str, list[str]]:

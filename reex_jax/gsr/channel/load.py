@@ -2,27 +2,27 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from reex_jax.errors import UserError
 from reex_jax.gsr.channel.language import Language, merge_sources, read_counts
-from reex_jax.gsr.dictionary import load_dictionary
+from reex_jax.gsr.dictionary import Dictionary
 
 _BOOKS, _WEB = 0.8, 0.2  # shares of a word's probability
 _LEAST = 1e-6  # of all words: from here on a word of the web may be proposed as a repair
 _PROBE = 1000
 
 
-def load_language(captions: str = "") -> tuple[Language, str]:
+@lru_cache(maxsize=1)
+def load_language(books: Dictionary) -> tuple[Language, str]:
     """The language of symspellpy's and wordsegment's counts, and its digest.
 
     Args:
-        captions: a file of the user's own captions, one a line, counted in with the books; "" for
-            none.
+        books: symspellpy's, with the user's own captions counted in.
 
     Raises:
-        UserError: the file cannot be read, or wordsegment is not installed.
+        UserError: wordsegment is not installed.
     """
-    books = load_dictionary(captions)
     try:
         words = read_counts("wordsegment", "unigrams.txt", "\t")
         pairs = read_counts("wordsegment", "bigrams.txt", "\t")

@@ -7,7 +7,8 @@ from typing import Any
 
 from reex_jax.errors import UserError
 from reex_jax.gsr.channel.completions import differing_parts
-from reex_jax.gsr.channel.rescore import LEAD
+from reex_jax.gsr.channel.rescore import LEAD, Scores
+from reex_jax.gsr.local_model import check_pinned, pinned_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,18 +19,25 @@ class LocalScorer:
         model: a folder or hub id of a causal language model.
         revision: of the hub id; "" for its main one.
         batch_size: sentences read at the same time.
+
+    Raises:
+        UserError: a hub id without revision, so that nobody would know what filled the cache.
     """
 
     model: str
     revision: str = ""
     batch_size: int = 64
 
-    @property
-    def identity(self) -> str:
-        """Model and lead."""
-        return f"transformers model={self.model}@{self.revision} lead={LEAD!r}"
+    def __post_init__(self) -> None:
+        """Checks that the model is pinned."""
+        check_pinned(self.model, self.revision)
 
-    def score(self, lists: Sequence[Sequence[str]]) -> Iterator[list[float]]:
+    @cached_property
+    def identity(self) -> str:
+        """Model and lead; a folder is known by its files, not its name."""
+        return f"transformers model={pinned_name(self.model, self.revision)} lead={LEAD!r}"
+
+    def score(self, lists: Sequence[Sequence[str]]) -> Iterator[Scores]:
         """For each list its sentences' log probabilities, apart from what they share."""
         parts = [differing_parts(sentences) for sentences in lists]
         flat = [(before, rest) for before, rests in parts for rest in rests]
@@ -42,7 +50,7 @@ class LocalScorer:
                 found[place] = value
         scores = iter(found)
         for sentences in lists:
-            yield [next(scores) for _ in sentences]
+            yield Scores([next(scores) for _ in sentences])
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, Any]:

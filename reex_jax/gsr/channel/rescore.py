@@ -7,14 +7,31 @@ answer or obey a query, and a small one is of use.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from rapidfuzz.distance import LCSseq
 
 from reex_jax.errors import UserError
-from reex_jax.gsr.channel.rewriter import ChannelRewriter
-from reex_jax.gsr.repair import Repair, accepted
+from reex_jax.gsr.channel.rewriter import ChannelRewriter, Reading
+from reex_jax.gsr.repair import Repair, accepted, no_repair
 
 LEAD = "A caption of a photo:"
 """What the model reads before each sentence. Part of a scorer's identity."""
+
+
+class Scores(NamedTuple):
+    """What a model makes of a list of sentences.
+
+    Attributes:
+        values: log probability of each; empty where there is a fault.
+        prompt_tokens, reply_tokens: what a server read and wrote for it.
+        fault: why there are none, as the reason of a `Repair`.
+    """
+
+    values: Sequence[float]
+    prompt_tokens: int = 0
+    reply_tokens: int = 0
+    fault: str = ""
 
 
 class Scorer(Protocol):
@@ -27,7 +44,7 @@ class Scorer(Protocol):
     @property
     def identity(self) -> str: ...
 
-    def score(self, lists: Sequence[Sequence[str]]) -> Iterator[list[float]]:
+    def score(self, lists: Sequence[Sequence[str]]) -> Iterator[Scores]:
         """For each list of sentences, in order, their log probabilities.
 
         Only differences within a list count: what all its sentences share may be left out.
@@ -83,20 +100,41 @@ class RescoringRewriter:
             for text, items in zip(part, readings, strict=True):
                 if len(items) == 1:
                     yield accepted(text, items[0].text, 1.0)
-                    continue
-                totals = [
-                    item.edits + self.pair_weight * item.language + self.model_weight * score
-                    for item, score in zip(items, next(scores), strict=True)
-                ]
-                best, share = choose(totals)
-                yield accepted(text, items[best].text, share)
+                else:
+                    yield self._chosen(text, items, next(scores))
+
+    def _chosen(self, text: str, items: Sequence[Reading], scores: Scores) -> Repair:
+        tokens = scores.prompt_tokens, scores.reply_tokens
+        if scores.fault:
+            return no_repair(text, scores.fault, tokens)
+        totals = [
+            item.edits + self.pair_weight * item.language + self.model_weight * score
+            for item, score in zip(items, scores.values, strict=True)
+        ]
+        best = max(range(len(totals)), key=totals.__getitem__)
+        share = right_share([item.text for item in items], totals)
+        return accepted(text, items[best].text, share, tokens)
 
 
-def choose(totals: Sequence[float]) -> tuple[int, float]:
-    """Place of the highest log score, and its posterior over the list.
+def right_share(sentences: Sequence[str], totals: Sequence[float]) -> float:
+    """The share of words of the likeliest sentence that are expected to be right.
 
-    >>> choose([0.0, -math.inf])
-    (0, 1.0)
+    Each word's probability is that of all sentences of the list that have it at its place, so a
+    doubt about one word of ten costs a tenth of the confidence, as in the channel itself.
+
+    >>> right_share(["a red cat", "a red hat"], [0.0, 0.0])
+    0.8333333333333334
+
+    Args:
+        sentences: at least one.
+        totals: log score of each, apart from a constant.
     """
     best = max(range(len(totals)), key=totals.__getitem__)
-    return best, 1 / math.fsum(math.exp(total - totals[best]) for total in totals)
+    shares = [math.exp(total - totals[best]) for total in totals]
+    words = sentences[best].split()
+    if not words:
+        return 1.0
+    kept = 0.0
+    for sentence, share in zip(sentences, shares, strict=True):
+        kept += share * LCSseq.similarity(words, sentence.split())
+    return min(kept / math.fsum(shares) / len(words), 1.0)

@@ -24,6 +24,7 @@ from reex_jax.gsr.repair import Repair, accepted
 from reex_jax.gsr.words import Piece, split_pieces
 
 _VERSION = 1
+_MOST_FOUND = 200_000  # words whose candidates are kept, about 1 kB each
 _BATCH = 512  # texts whose unknown words are looked up together
 
 
@@ -119,8 +120,9 @@ class ChannelRewriter:
 
     @property
     def identity(self) -> str:
-        """Version of this rule, its constants and digest of the language."""
-        return f"channel/{_VERSION} language={self.digest} {self.settings}"
+        """Version of this rule, digest of the language, and constants that are not the defaults."""
+        other = "" if self.settings == ChannelSettings() else f" {self.settings}"
+        return f"channel/{_VERSION} language={self.digest}{other}"
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -185,6 +187,9 @@ class ChannelRewriter:
             and len(stem) <= LONGEST
         }  # fmt: skip
         if wanted:
+            if len(self._found) > _MOST_FOUND:  # of this batch, all are looked up anew
+                self._found.clear()
+                return self.lattices(texts)
             self._look_up(sorted(wanted))
         return [self._lattice(text, pieces) for text, pieces in zip(texts, split, strict=True)]
 

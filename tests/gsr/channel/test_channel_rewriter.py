@@ -4,13 +4,12 @@ import pytest
 
 from reex_jax.gsr.channel.load import load_language
 from reex_jax.gsr.channel.rewriter import ChannelRewriter
-
-pytest.importorskip("wordsegment")
+from reex_jax.gsr.dictionary import Dictionary
 
 
 @pytest.fixture(scope="module")
-def rewriter() -> ChannelRewriter:
-    return ChannelRewriter(*load_language())
+def rewriter(dictionary: Dictionary) -> ChannelRewriter:
+    return ChannelRewriter(*load_language(dictionary))
 
 
 def mend(rewriter: ChannelRewriter, text: str) -> str:
