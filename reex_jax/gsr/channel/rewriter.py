@@ -194,7 +194,7 @@ class ChannelRewriter:
         return [self._lattice(text, pieces) for text, pieces in zip(texts, split, strict=True)]
 
     def _pieces(self, text: str) -> list[Piece]:
-        return [left_alone(text, piece) for piece in split_pieces(text, self._known)]
+        return [left_alone(text, piece, self._known) for piece in split_pieces(text, self._known)]
 
     def _lattice(self, text: str, pieces: list[Piece]) -> Lattice:
         s = self.settings

@@ -5,7 +5,76 @@ from collections.abc import Container
 
 from reex_jax.gsr.words import Piece
 
-_ABBREVIATION = re.compile(r"[A-Z]{1,3}(?:[&./+][A-Z]{1,3})+\.?|[a-z](?:[./][a-z])*[./]?|w/o")
+_ABBREVIATION = re.compile(
+    r"[A-Z]{1,3}(?:[&./+][A-Z]{1,3})+s?\.?|[a-z](?:[&./][a-z])*[./]?|w/o"
+    r"|[A-Z](?:\+\+|#)|[A-Z]{2,4}s|[OD]['\u2019][A-Z][a-z]+|[A-Za-z]{1,2}\d"
+)
+_UNITS = frozenset(
+    [
+        "k",
+        "d",
+        "l",
+        "m",
+        "g",
+        "p",
+        "c",
+        "f",
+        "mm",
+        "cm",
+        "km",
+        "ml",
+        "kg",
+        "mg",
+        "lb",
+        "lbs",
+        "oz",
+        "ft",
+        "yd",
+        "mi",
+        "mph",
+        "kph",
+        "hp",
+        "px",
+        "gb",
+        "mb",
+        "am",
+        "pm",
+        "hr",
+        "hrs",
+        "min",
+        "sec",
+        "in",
+        "st",
+        "nd",
+        "rd",
+        "th",
+        "s",
+        "x",
+    ]
+)
+# What people write short, and word lists lack.
+_SHORT = _UNITS | frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "st",
+        "vs",
+        "etc",
+        "no",
+        "ok",
+        "tv",
+        "fi",
+        "wi",
+        "yo",
+        "ave",
+        "dept",
+        "approx",
+    ]
+)
+_MEASURE = re.compile(r"[$\u20ac\u00a3]?\d+(?:[.,x\u00d7:]\d+)*\u00b0?([a-z]*)")
+_LETTERS = 3  # of one of the words that a sign joins
 _ENDINGS = ("s", "es", "ed", "d", "er", "r", "ers", "rs", "ing", "ly", "y")
 _PART = 4  # letters of the parts of a compound
 _SUFFIX = re.compile(r"(?:['\u2019](?:s|re|ve|ll|d|m))$")
@@ -17,17 +86,43 @@ def stem_of(raw: str) -> tuple[str, str]:
     return (raw[: match.start()], match.group()) if match else (raw, "")
 
 
-def left_alone(text: str, piece: Piece) -> Piece:
-    """Pieces without letters and abbreviations count as known."""
+def left_alone(text: str, piece: Piece, known: Container[str]) -> Piece:
+    """Pieces without letters, abbreviations, measures and words joined by a stroke are known."""
     if piece.known or not piece.word:
         return piece
     raw = text[piece.start : piece.end]
     rest = raw + text[piece.end : piece.end + 1].strip()
-    short = raw.isalpha() and raw.isupper() and 2 <= len(raw) <= 5 and not text.isupper()
-    abbreviated = _ABBREVIATION.fullmatch(raw) or _ABBREVIATION.fullmatch(rest)
-    if short or abbreviated or not any(map(str.isalpha, raw)):
+    capitals = raw.isalpha() and raw.isupper() and 2 <= len(raw) <= 5 and not text.isupper()
+    stem, _ = stem_of(raw)
+    if (
+        capitals
+        or any(_ABBREVIATION.fullmatch(form) for form in (raw, rest, stem))
+        or stem.lower() in _SHORT
+        or not any(map(str.isalpha, stem))
+        or _joined(stem.lower(), known)
+    ):
         return Piece(piece.start, piece.end, piece.word, True)
     return piece
+
+
+def _joined(word: str, known: Container[str]) -> bool:
+    """Whether it is a measure, or measures and known words with a stroke between: "and/or"."""
+    parts = word.split("/")
+    measures = [
+        match is not None and (not match[1] or match[1] in _UNITS)
+        for match in map(_MEASURE.fullmatch, parts)
+    ]
+    if all(measures):
+        return True
+    longest = max(map(len, parts))
+    return (
+        len(parts) > 1
+        and longest >= _LETTERS
+        and all(
+            measure or (len(part) > 1 and part in known)
+            for part, measure in zip(parts, measures, strict=True)
+        )
+    )
 
 
 def in_case_of(raw: str, word: str) -> str:
