@@ -9,70 +9,14 @@ _ABBREVIATION = re.compile(
     r"[A-Z]{1,3}(?:[&./+][A-Z]{1,3})+s?\.?|[a-z](?:[&./][a-z])*[./]?|w/o"
     r"|[A-Z](?:\+\+|#)|[A-Z]{2,4}s|[OD]['\u2019][A-Z][a-z]+|[A-Za-z]{1,2}\d"
 )
-_UNITS = frozenset(
-    [
-        "k",
-        "d",
-        "l",
-        "m",
-        "g",
-        "p",
-        "c",
-        "f",
-        "mm",
-        "cm",
-        "km",
-        "ml",
-        "kg",
-        "mg",
-        "lb",
-        "lbs",
-        "oz",
-        "ft",
-        "yd",
-        "mi",
-        "mph",
-        "kph",
-        "hp",
-        "px",
-        "gb",
-        "mb",
-        "am",
-        "pm",
-        "hr",
-        "hrs",
-        "min",
-        "sec",
-        "in",
-        "st",
-        "nd",
-        "rd",
-        "th",
-        "s",
-        "x",
-    ]
+_UNIT_NAMES = (
+    "k d l m g p c f mm cm km ml kg mg lb lbs oz ft yd mi mph kph hp px gb mb am pm hr hrs min sec "
+    "in st nd rd th s x"
 )
+_UNITS = frozenset(_UNIT_NAMES.split())
 # What people write short, and word lists lack.
-_SHORT = _UNITS | frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "st",
-        "vs",
-        "etc",
-        "no",
-        "ok",
-        "tv",
-        "fi",
-        "wi",
-        "yo",
-        "ave",
-        "dept",
-        "approx",
-    ]
-)
+_SHORT_NAMES = "mr mrs ms dr st vs etc no ok tv fi wi yo ave dept approx"
+_SHORT = _UNITS.union(_SHORT_NAMES.split())
 _MEASURE = re.compile(r"[$\u20ac\u00a3]?\d+(?:[.,x\u00d7:]\d+)*\u00b0?([a-z]*)")
 _LETTERS = 3  # of one of the words that a sign joins
 _ENDINGS = ("s", "es", "ed", "d", "er", "r", "ers", "rs", "ing", "ly", "y")
