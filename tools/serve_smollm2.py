@@ -15,6 +15,8 @@ import xllamacpp
 
 _PARALLEL = 16  # sentences read at the same time
 _CONTEXT = 512  # tokens of each
+# Several wait for each other at every token: on a busy machine ten times slower than one.
+_THREADS = 1
 
 
 def model_file() -> str:
@@ -32,9 +34,8 @@ def main() -> None:
     parameters.model.path = model_file()
     parameters.n_parallel = _PARALLEL
     parameters.n_ctx = _PARALLEL * _CONTEXT
-    threads = os.cpu_count() or 1
-    parameters.cpuparams.n_threads = threads
-    parameters.cpuparams_batch.n_threads = threads
+    parameters.cpuparams.n_threads = _THREADS
+    parameters.cpuparams_batch.n_threads = _THREADS
     parameters.verbosity = 0
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
