@@ -15,18 +15,18 @@ class FusionSettings(Settings):
 
     w_fixed: float = setting(0.5, "weight of the repair in `fixed`", number(0, 1))
     w_max: float = setting(
-        0.9, "weight of a flawless repair, before entropy is looked at", number(0, 1, above=True)
+        1.0, "weight of a flawless repair, before entropy is looked at", number(0, 1, above=True)
     )
     oov_scale: float = setting(
         0.1, "share of unknown words that is full evidence of damage", number(0, 1, above=True)
     )
-    lost_rate: float = setting(20.0, "how fast lost known words lower the weight", number(0, 1e6))
+    lost_rate: float = setting(5.0, "how fast lost known words lower the weight", number(0, 1e6))
     edit_rate: float = setting(20.0, "how fast unexplained edits lower it", number(0, 1e6))
     edit_per_oov: float = setting(
         0.4, "edit distance that a query of unknown words only may have", number(0, 10)
     )
     entropy_rate: float = setting(
-        3.0, "how much a surer retrieval with the repair counts", number(0, 1e6)
+        1.5, "how much a surer retrieval with the repair counts", number(0, 1e6)
     )
     generation_power: float = setting(
         0.5, "how much the generation confidence counts; 0: not at all", number(0, 100)
