@@ -9,6 +9,8 @@ captions. Constants of fusion can be set as in a run: `--set lost_rate=20`.
 """
 
 import argparse
+import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -201,7 +203,7 @@ def main() -> None:
     drifting = list(measure(bench, DriftingRewriter(embedded, words), seeds))
     print(f"a rewriter that drifts in a third of its replies:\n\n{group_table(drifting, seeds)}")
     if arguments.examples:
-        command = f"python -m benchmarks.gsr_fusion --examples {arguments.examples}"
+        command = f"python -m benchmarks.gsr_fusion {shlex.join(sys.argv[1:])}"
         arguments.examples.write_text(example_page(streams, seeds[0], name, command), "utf-8")
 
 
