@@ -50,14 +50,19 @@ def parse_completion(body: bytes) -> Completion:
     try:
         reply = json.loads(body)
         choices = tuple(_choice(item) for item in reply["choices"])
-        usage = reply.get("usage") or {}
-        tokens = [_count(usage.get(key)) for key in ("prompt_tokens", "completion_tokens")]
+        tokens = token_counts(reply)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         start = body[:60].decode("utf-8", "replace")
         raise BadReplyError(f"no chat completion: {start!r}") from error
     if not choices:
         raise BadReplyError("a chat completion without choices")
     return Completion(choices, *tokens)
+
+
+def token_counts(reply: dict[str, Any]) -> tuple[int, int]:
+    """The tokens that a reply says were read and written; 0 where it says nothing possible."""
+    usage = reply.get("usage") or {}
+    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
 
 
 def _choice(item: dict[str, Any]) -> Choice:

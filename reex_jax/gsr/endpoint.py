@@ -1,9 +1,10 @@
-"""A chat endpoint as OpenAI defined it: requests with time limits, and retries with back-off."""
+"""A server with OpenAI's interface: requests with time limits, and retries with back-off."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
 import httpx2
@@ -27,12 +28,11 @@ _HOPELESS = {
     403: "the key in OPENAI_API_KEY may not use this model",
     404: "check gsr.base_url (it usually ends with /v1) and gsr.model",
 }
-_NEEDED = ("model", "messages")
 # What is sent instead of a parameter that a server or model refuses; others are left out.
 _SUBSTITUTES = {"max_tokens": "max_completion_tokens"}
-_PATH = "/chat/completions"
 _MOST_REDIRECTS = 5
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class TransientError(Exception):
@@ -50,6 +50,35 @@ class TransientError(Exception):
 
 class RejectedError(Exception):
     """The server will not take this one request, however often it is sent."""
+
+
+class FilteredError(Exception):
+    """A provider's filter refuses the request's text: an answer, however often it is sent."""
+
+
+class NotThereError(UserError):
+    """The server has no such address or model."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One thing that a server does.
+
+    Attributes:
+        path: behind the base address.
+        parse: body -> reply; raises `BadReplyError` for what is worth another attempt.
+        needed: parameters without which it would be another thing; others are left out where the
+            server refuses them.
+        at_root: whether the path stands where the base address has its /v1.
+    """
+
+    path: str
+    parse: Callable[[bytes], T]
+    needed: tuple[str, ...]
+    at_root: bool = False
+
+
+CHAT = Call("/chat/completions", parse_completion, ("model", "messages"))
 
 
 @dataclass(frozen=True)
@@ -99,19 +128,28 @@ class Endpoint:
                     f"HTTP header takes: U+{ord(sign):04X} at place {place} of {len(self.key)}; "
                     "copy the key anew"
                 )
-        self._address()
+        self._address(CHAT)
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         return open_client(headers, self.connections, self.timeout_s)
 
     async def complete(self, client: httpx2.AsyncClient, request: dict[str, Any]) -> Completion:
-        """Sends a chat request until it is answered.
+        """Sends a chat request until it is answered; see `ask`.
 
         A provider's filter that refuses the query is an answer, whose fault is "refusal".
+        """
+        try:
+            return await self.ask(client, CHAT, request)
+        except FilteredError:
+            return Completion((Choice("", fault="refusal"),), 0, 0)
+
+    async def ask(self, client: httpx2.AsyncClient, call: Call[T], request: dict[str, Any]) -> T:
+        """Sends a request until it is answered.
 
         Raises:
             UserError: the key, the address or the model is wrong, or the quota is used up.
             TransientError: every attempt failed.
             RejectedError: the server does not take the request.
+            FilteredError: a provider's filter does not.
         """
         backoff = wait_random_exponential(multiplier=self.backoff_s, max=_LONGEST_WAIT)
 
@@ -126,22 +164,24 @@ class Endpoint:
             wait=wait,
             reraise=True,
         )
-        return await retrying(self._attempt, client, request)
+        return await retrying(self._attempt, client, call, request)
 
-    async def _attempt(self, client: httpx2.AsyncClient, request: dict[str, Any]) -> Completion:
+    async def _attempt(
+        self, client: httpx2.AsyncClient, call: Call[T], request: dict[str, Any]
+    ) -> T:
         while True:
             sent = self._accepted(request)
-            answer = await self._post(client, sent)
+            answer = await self._post(client, call, sent)
             try:
                 if answer.status == 200:
-                    return parse_completion(self._hidden_bytes(answer.body))
+                    return call.parse(self._hidden_bytes(answer.body))
                 fault = f"HTTP {answer.status}"
             except BadReplyError as error:
                 fault = str(error)
             complaint = read_complaint(answer.status, answer.body, answer.retry_after)
             if complaint.filtered:
-                return Completion((Choice("", fault="refusal"),), 0, 0)
-            if not self._adapts(complaint, sent):
+                raise FilteredError("refusal")
+            if not self._adapts(complaint, set(sent) - set(call.needed)):
                 raise self._failure(complaint, fault)
 
     def _accepted(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -153,19 +193,21 @@ class Endpoint:
                 sent[substitute] = request[key]
         return sent
 
-    def _adapts(self, complaint: Complaint, sent: dict[str, Any]) -> bool:
+    def _adapts(self, complaint: Complaint, sent: set[str]) -> bool:
         """Whether the server refuses a parameter that can be left out; then it is from now on."""
-        named = complaint.refused([key for key in sent if key not in _NEEDED])
+        named = complaint.refused(sent)
         for key in sorted(named - self._refused):
             _log.warning("the server refuses %s, which is left out from now on", key)
         self._refused |= named
         return bool(named)
 
-    async def _post(self, client: httpx2.AsyncClient, request: dict[str, Any]) -> _Answer:
+    async def _post(
+        self, client: httpx2.AsyncClient, call: Call[Any], request: dict[str, Any]
+    ) -> _Answer:
         try:
             # The client's own limit starts anew with every byte, this one does not.
             async with asyncio.timeout(self.timeout_s):
-                return await self._follow(client, request)
+                return await self._follow(client, call, request)
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise TransientError(f"no answer in {self.timeout_s:g} s") from error
         except httpx2.UnsupportedProtocol as error:
@@ -175,9 +217,11 @@ class Endpoint:
         except (httpx2.InvalidURL, UnicodeError) as error:
             raise self._no_address(error) from error
 
-    async def _follow(self, client: httpx2.AsyncClient, request: dict[str, Any]) -> _Answer:
+    async def _follow(
+        self, client: httpx2.AsyncClient, call: Call[Any], request: dict[str, Any]
+    ) -> _Answer:
         """The answer, from wherever the same host redirects to."""
-        url = first = self._address()
+        url = first = self._address(call)
         for _ in range(_MOST_REDIRECTS):
             url = self._moved.get(str(url), url)
             async with client.stream("POST", url, json=request) as reply:
@@ -192,19 +236,21 @@ class Endpoint:
             if reply.status_code in (301, 308):
                 self._moved[str(url)] = target
             url = target
-        base = str(target.copy_with(query=None)).removesuffix(_PATH)
+        base = str(target.copy_with(query=None)).removesuffix(call.path)
         raise UserError(
             f"{redacted(str(first))} redirects to {redacted(str(target))}, which is not followed; "
             f"if that is the server you mean, set gsr.base_url to {redacted(base)}"
         )
 
-    def _address(self) -> httpx2.URL:
+    def _address(self, call: Call[Any]) -> httpx2.URL:
         """Where requests go; a query of gsr.base_url stays behind the path."""
         try:
             base = httpx2.URL(self.base_url)
             if base.scheme not in ("http", "https") or not base.host:
                 raise httpx2.InvalidURL("no http:// or https:// with a host behind it")
-            return base.copy_with(path=base.path.rstrip("/") + _PATH)
+            root = base.path.rstrip("/")
+            root = root.removesuffix("/v1") if call.at_root else root
+            return base.copy_with(path=root + call.path)
         except (httpx2.InvalidURL, ValueError, TypeError) as error:
             raise self._no_address(error) from error
 
@@ -223,10 +269,11 @@ class Endpoint:
                 "does not help; see to the account and start again"
             )
         if code in _HOPELESS:
-            return UserError(f"{place} answers {code} ({message}); {_HOPELESS[code]}")
+            kind = NotThereError if code == 404 else UserError
+            return kind(f"{place} answers {code} ({message}); {_HOPELESS[code]}")
         if not fault.startswith("HTTP"):
             return TransientError(self._hidden(fault))
-        if code in (408, 409, 425, 429) or code >= 500:
+        if code in (408, 409, 425, 429) or (code >= 500 and code != 501):
             return TransientError(f"HTTP {code}: {message}", complaint.retry_after_s)
         return RejectedError(f"HTTP {code}: {message}")
 

@@ -48,20 +48,14 @@ class LocalRewriter:
 
     def __post_init__(self) -> None:
         """Checks that the model is pinned."""
-        if not Path(self.model).is_dir() and not self.revision:
-            raise UserError(
-                f"gsr.model {self.model!r} is no folder here; for a model of the hub set "
-                "gsr.revision to a commit, so that the cache says which model filled it"
-            )
+        check_pinned(self.model, self.revision)
 
     @cached_property
     def identity(self) -> str:
         """Model, prompt and decoding settings; a folder is known by its files, not its name."""
-        folder = Path(self.model)
-        name = f"sha256:{folder_digest(folder)}" if folder.is_dir() else self.model
-        pinned = f"{name}@{self.revision}" if self.revision else name
         return (
-            f"transformers model={pinned} prompt={VERSION} temperature={self.temperature:g} "
+            f"transformers model={pinned_name(self.model, self.revision)} prompt={VERSION} "
+            f"temperature={self.temperature:g} "
             f"samples={self.samples} max_tokens={self.max_tokens}"
         )
 
@@ -89,6 +83,22 @@ class LocalRewriter:
             written = sum(count for _, count in choices)
             tokens = len(loaded.tokenizer(loaded.prompt(text))["input_ids"]), written
             yield choose_repair(text, [choice for choice, _ in choices], self.words, tokens)
+
+
+def check_pinned(model: str, revision: str) -> None:
+    """Raises a UserError for a hub id without revision: nobody would know what filled a cache."""
+    if not Path(model).is_dir() and not revision:
+        raise UserError(
+            f"gsr.model {model!r} is no folder here; for a model of the hub set "
+            "gsr.revision to a commit, so that the cache says which model filled it"
+        )
+
+
+def pinned_name(model: str, revision: str) -> str:
+    """What a cache knows a model by: a folder by its files, a hub id by its revision."""
+    folder = Path(model)
+    name = f"sha256:{folder_digest(folder)}" if folder.is_dir() else model
+    return f"{name}@{revision}" if revision else name
 
 
 def folder_digest(folder: Path) -> str:

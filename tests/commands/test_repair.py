@@ -38,7 +38,7 @@ def test_images_are_not_decoded(tiny_coco, tmp_path, monkeypatch, cache):
 
 
 def test_there_must_be_a_rewriter():
-    message = r"^gsr\.rewriter is '', so there is nothing to do; choose one: symspell, openai"
+    message = r"^gsr\.rewriter is '', so there is nothing to do; choose one: channel, symspell"
     with pytest.raises(UserError, match=message):
         repair_queries(Experiment())
 
