@@ -48,7 +48,9 @@ def naive_corrections(batches, ranking, gallery=GALLERY):
     mass, number, hubs = np.zeros(len(gallery)), 0, np.zeros(len(gallery))
     for batch in batches:
         for query in batch.astype(np.float64):
-            own = np.array([np.exp(query @ item / t - h) for item, h in zip(gallery, hubs)])
+            own = np.array(
+                [np.exp(query @ item / t - h) for item, h in zip(gallery, hubs, strict=True)]
+            )
             total = own.sum() if ranking.calibration == "sinkhorn" else 1.0
             mass = mass + np.array([np.exp(query @ item / t) for item in gallery]) / total
             number += 1
