@@ -1,9 +1,6 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, SupportsIndex, cast
 
 import jax
@@ -14,24 +11,24 @@ from jax.typing import ArrayLike
 from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
+from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
+from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.replicas import first_copy, replicate
-from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
 from reex_jax.adaptation.search_result import SearchResult
-from reex_jax.adaptation.state import AdaptState, initial_state
+from reex_jax.adaptation.state import AdaptState
 from reex_jax.adaptation.update import compile_embed, compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
-from reex_jax.retrieval.gallery import check_embeddings
 from reex_jax.settings.checks import LARGE, integer
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
 
-class Adapter:
+class Adapter(GrowingAdapter):
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
@@ -45,6 +42,7 @@ class Adapter:
         gallery_embeddings: ArrayLike,
         *,
         query: str,
+        ids: Iterable[str] | None = None,
         method: str = "reex",
         fusion: str = "",
         fusion_settings: FusionSettings | None = None,
@@ -57,6 +55,7 @@ class Adapter:
             model: the source model; embeds the queries.
             gallery_embeddings: [N, d] float32 unit rows, made by the same model.
             query: "image" (the gallery holds texts) or "text" (it holds images).
+            ids: of the gallery's items, for `add`, `remove` and `restore`; None: their positions.
             method: a name in `settings.methods.METHODS`, or "module:function" of your own.
             fusion: a name in `gsr.fusion.FUSIONS`: each text query comes with its repair, as
                 `RepairedQueries`, and the rule fuses the embeddings of the two before anything
@@ -69,8 +68,8 @@ class Adapter:
 
         Raises:
             UserError: an unknown method or setting (the nearest name is suggested), an impossible
-                value, fusion of image queries, or a gallery that is empty, of another width, or not
-                of unit vectors.
+                value, fusion of image queries, or a gallery that is empty, of another width, not of
+                unit vectors, or whose ids repeat or are not as many.
         """
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
@@ -81,12 +80,11 @@ class Adapter:
             self._encoder = fused_encoder(self._encoder, self._fusion)
             self._inputs = repaired_inputs(model)
         self._devices = choose_devices(self._settings.devices, self._settings.batch_size)
-        gallery = np.asarray(jax.device_get(gallery_embeddings), np.float32)
-        _check_gallery(gallery, model)
+        self._items = checked_items(gallery_embeddings, ids, model.dim)
         self._constants = Constants(
             self._encoder.frozen,
             self._encoder.parameters,
-            cast(jax.Array, gallery),  # not on a device until it is replicated
+            cast(jax.Array, self._items.rows),  # not on a device until it is replicated
             jnp.float32(model.temperature),
             jnp.float32(getattr(self._own, "learning_rate", 0.0)),
         )
@@ -125,8 +123,7 @@ class Adapter:
         """
         if seed is not None:
             integer(0, LARGE)("seed", seed)
-        state = initial_state(self._objective, self._settings, self._constants, self._ranking, seed)
-        self._state = replicate(state, self._devices)
+        self._state = replicate(self._first_state(self._constants, seed), self._devices)
 
     def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
         """Learns from one batch.
@@ -225,38 +222,6 @@ class Adapter:
             found["calibrated"] = ranks[:count]
         return found, diagnostics
 
-    def save(self, path: str | Path) -> None:
-        """Writes the whole state to a folder, over what an earlier `save` wrote there.
-
-        Raises:
-            UserError: the folder holds something else.
-        """
-        save_adapter(path, self._identity, self.state)
-
-    def restore(self, path: str | Path) -> None:
-        """Goes on from what `save` wrote; the next batch gives the same numbers as then.
-
-        Raises:
-            UserError: nothing was saved there, or by an adapter of another method, query, model,
-                gallery or settings (the number of devices may differ, and the seed comes back).
-        """
-        self._state = replicate(restore_adapter(path, self._identity, self.state), self._devices)
-
-    @cached_property
-    def _identity(self) -> dict[str, Any]:
-        settings = self._own.to_dict() | self._settings.to_dict()
-        for name in ("devices", "seed"):  # the seed is part of the state
-            del settings[name]
-        return {
-            "method": self._method,
-            "query": self._query,
-            "fusion": self._fusion and asdict(self._fusion),
-            "ranking": self._ranking.to_dict(),
-            "settings": settings,
-            "model": hash_of((self._constants.source, self._constants.frozen)),
-            "gallery": hash_of(self.gallery),
-        }
-
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
@@ -284,15 +249,6 @@ class Adapter:
         embeddings, diagnostics = first_copy((embeddings, diagnostics))
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
         return embeddings, values, count
-
-
-def _check_gallery(rows: np.ndarray, model: TwoTower) -> None:
-    check_embeddings(rows)
-    if rows.shape[1] != model.dim:
-        raise UserError(
-            f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
-            f"{model.dim} wide; embed the gallery with the same checkpoint"
-        )
 
 
 _correction = jax.jit(calibrated_correction, static_argnums=2)

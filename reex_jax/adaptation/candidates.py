@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
 
@@ -43,4 +44,23 @@ def remember(
         jnp.where(known, jnp.concatenate([memory.items, items])[kept], 0),
         jnp.where(known, jnp.concatenate([memory.entropies, entropies])[kept], 0.0),
         known,
+    )
+
+
+def moved(memory: Memory, origin: np.ndarray) -> Memory:
+    """The memory after the gallery changed: candidates that are gone are forgotten.
+
+    Args:
+        memory: of the old gallery.
+        origin: [M] int32, the old position of each item of the new gallery, -1 for new ones.
+    """
+    items = np.asarray(memory.items)
+    now = np.full(1 + max(origin.max(initial=0), items.max(initial=0)), -1, np.int32)
+    old = np.flatnonzero(origin >= 0)
+    now[origin[old]] = old
+    kept = now[items] >= 0
+    return Memory(
+        jnp.asarray(np.where(kept, now[items], 0)),
+        memory.entropies,
+        memory.known & jnp.asarray(kept),
     )

@@ -180,6 +180,12 @@ def no_state(start: Start) -> State:
     return ()
 
 
+def no_items(state: State, origin: np.ndarray) -> State:
+    """The state of an objective that remembers no gallery items follows any gallery."""
+    del origin
+    return state
+
+
 @dataclass(frozen=True)
 class Objective:
     """An adaptation method.
@@ -190,6 +196,8 @@ class Objective:
         differentiate: how a step's gradient comes from the loss.
         learns: False for a method that never updates; it costs one forward pass.
         adam_eps: of Adam; a large one makes small gradients small steps.
+        regrown: (state, origin [M] int32) -> the state for another gallery of M items; origin has
+            each one's position in the old gallery, -1 for a new item. Not compiled.
     """
 
     loss: LossFunction
@@ -197,3 +205,4 @@ class Objective:
     differentiate: Differentiation = plain_gradient
     learns: bool = True
     adam_eps: float = 1e-8
+    regrown: Callable[[State, np.ndarray], State] = no_items

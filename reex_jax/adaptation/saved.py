@@ -49,6 +49,24 @@ def save_adapter(path: str | Path, identity: dict[str, Any], state: AdaptState) 
         save_state(manager, (manager.latest_step() or 0) + 1, state)
 
 
+def read_identity(path: str | Path) -> dict[str, Any]:
+    """Of what adapter a saved state is.
+
+    Raises:
+        UserError: nothing was saved there, or the file is damaged.
+    """
+    file = home(path) / IDENTITY
+    if not file.is_file():
+        raise UserError(f"{path} holds no saved adapter ({IDENTITY} is missing)")
+    try:
+        saved = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}); save the adapter anew") from error
+    if not isinstance(saved, dict):
+        raise UserError(f"{file} is damaged (no mapping); save the adapter anew")
+    return saved
+
+
 def restore_adapter(path: str | Path, identity: dict[str, Any], state: AdaptState) -> AdaptState:
     """The state that `save_adapter` wrote.
 
@@ -60,16 +78,9 @@ def restore_adapter(path: str | Path, identity: dict[str, Any], state: AdaptStat
     Raises:
         UserError: nothing was saved there, or by an adapter of another identity.
     """
-    file = home(path) / IDENTITY
-    if not file.is_file():
-        raise UserError(f"{path} holds no saved adapter ({IDENTITY} is missing)")
-    try:
-        saved = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}); save the adapter anew") from error
-    plain = json.loads(_text(identity))
+    saved, plain = read_identity(path), json.loads(_text(identity))
     for key in identity:
-        own, theirs = plain[key], saved.get(key) if isinstance(saved, dict) else None
+        own, theirs = plain[key], saved.get(key)
         if theirs != own:
             raise UserError(
                 f"{path} was saved with {_difference(key, theirs, own)}; make an Adapter like the "

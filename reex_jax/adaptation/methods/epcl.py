@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
-from reex_jax.adaptation.candidates import Memory, no_candidates, remember
+from reex_jax.adaptation.candidates import Memory, moved, no_candidates, remember
 from reex_jax.adaptation.exclusion import (
     exclude_candidates,
     exclude_gallery,
@@ -60,8 +61,8 @@ def epcl(settings: Reex) -> Objective:
     that lies outside E_i. A confident query (with `quantile` 0 there is none) minimises the entropy
     of e_ij / (e_ii + sum_{j in E_i} e_ij) over its proxy and E_i instead (commit "entropy"), or
     -log of the proxy's share ("proxy"). The loss is the mean of L_i plus TCR's uniformity and, if
-    weighted, gap terms. Rate and pull to the source fall with the root of the batch's size; queries
-    of another sort put the model back to the source.
+    weighted, gap terms. Rate and pull to the source fall with the batch's size; queries of another
+    sort put the model back to the source.
     """
 
     def init(start: Start) -> EpclState:
@@ -91,7 +92,7 @@ def epcl(settings: Reex) -> Objective:
         sort, changed = follow(state.sort, batch.sources, batch.counted, settings.shift_above)
         sort = jax.tree.map(lambda a, b: jnp.where(first, a, b), sort, state.sort)
         number = batch.counted.sum(dtype=jnp.float32)
-        rate = jnp.minimum(jnp.sqrt(number / settings.full_batch), 1.0)
+        rate = jnp.minimum(number / settings.full_batch, 1.0)
         return Loss(
             value,
             EpclState(before, remember(before, pool.items, entropies, batch.counted), sort, pairs),
@@ -102,7 +103,10 @@ def epcl(settings: Reex) -> Objective:
             decay=settings.source_decay * rate,
         )
 
-    return Objective(loss, init, adam_eps=settings.adam_eps)
+    def regrown(state: EpclState, origin: np.ndarray) -> EpclState:
+        return state._replace(before=moved(state.before, origin), now=moved(state.now, origin))
+
+    return Objective(loss, init, adam_eps=settings.adam_eps, regrown=regrown)
 
 
 def confident_queries(
