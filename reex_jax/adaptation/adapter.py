@@ -1,7 +1,6 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, SupportsIndex, cast
 
 import jax
@@ -17,6 +16,7 @@ from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.replicas import first_copy, replicate
+from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.state import AdaptState
 from reex_jax.adaptation.update import compile_embed, compile_update
 from reex_jax.errors import UserError
@@ -26,23 +26,6 @@ from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.settings.checks import LARGE, integer
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
-
-
-@dataclass(frozen=True, eq=False)
-class SearchResult:
-    """The ranking of one batch.
-
-    Attributes:
-        indices: [B, k] int32 gallery positions, best first; of equal scores the lower position.
-        scores: [B, k] float32 cosines; calibrated ranking orders by these minus a correction.
-        diagnostics: "loss", "confident" (share of the queries that the method trusted), "skipped"
-            (updates left out because they were not finite) and "restored" (1 where a ruined model
-            was put back to the source), of this batch; empty where nothing was learned.
-    """
-
-    indices: np.ndarray
-    scores: np.ndarray
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Adapter(GrowingAdapter):

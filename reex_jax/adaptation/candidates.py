@@ -32,14 +32,18 @@ def remember(
     entropies: Float[Array, " batch"],
     counted: Bool[Array, " batch"],
 ) -> Memory:
-    """Puts a batch behind the others and drops the oldest; only `counted` rows are kept."""
+    """Puts a batch behind the others and drops the oldest; only `counted` rows are kept.
+
+    Places that nothing fills hold 0, so that padding leaves no trace.
+    """
     size = memory.items.shape[0]
     known = jnp.concatenate([memory.known, counted])
     kept = jnp.argsort(known, stable=True)[known.shape[0] - size :]
+    known = known[kept]
     return Memory(
-        jnp.concatenate([memory.items, items])[kept],
-        jnp.concatenate([memory.entropies, entropies])[kept],
-        known[kept],
+        jnp.where(known, jnp.concatenate([memory.items, items])[kept], 0),
+        jnp.where(known, jnp.concatenate([memory.entropies, entropies])[kept], 0.0),
+        known,
     )
 
 

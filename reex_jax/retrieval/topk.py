@@ -4,11 +4,14 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int32
 
 from reex_jax.errors import UserError
 from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
+
+_LOWEST = float(np.finfo(np.float32).min)
 
 
 def top_k(
@@ -28,7 +31,9 @@ def top_k(
         correction: what is taken from each item's scores, see `retrieval.calibration`.
 
     Returns:
-        scores [B, k] float32 (corrected ones) and gallery positions [B, k] int32.
+        scores [B, k] float32 (corrected ones) and gallery positions [B, k] int32, all different.
+        Where queries are not finite, scores that are no number or minus infinity count as float32's
+        lowest value.
 
     Raises:
         UserError: widths differ, or k is not in 1..N.
@@ -65,7 +70,10 @@ def _top_k(
     def merge(
         best: tuple[jax.Array, jax.Array], start: jax.Array
     ) -> tuple[tuple[jax.Array, jax.Array], None]:
-        scores, positions, _ = chunk_similarities(queries, gallery, start, chunk, correction)
+        scores, positions, counted = chunk_similarities(queries, gallery, start, chunk, correction)
+        # Else scores of minus infinity would lose to the places that nothing fills yet.
+        poor = counted[None, :] & ~(scores > _LOWEST)
+        scores = jnp.where(poor, _LOWEST, scores)
         # Earlier chunks stand first and lax.top_k prefers the first of equals: ties by position.
         candidates = jnp.concatenate([best[0], scores], axis=1)
         labels = jnp.concatenate(
