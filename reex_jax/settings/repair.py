@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 
 from reex_jax.errors import UserError
 from reex_jax.redaction import redacted
-<<<<<<< HEAD
 from reex_jax.settings.checks import (
     filled,
     filled_path,
@@ -15,11 +14,7 @@ from reex_jax.settings.checks import (
     path,
     text,
 )
-from reex_jax.settings.choices import FUSION_NAMES, OFF, REWRITERS
-=======
-from reex_jax.settings.checks import filled, integer, number, numbers, one_of, text
 from reex_jax.settings.choices import FUSION_NAMES, OFF, REWRITERS, SCORERS
->>>>>>> channel-wire
 from reex_jax.settings.fields import Settings, setting
 
 
@@ -53,15 +48,9 @@ class RepairSettings(FusionSettings):
 
     rewriter: str = setting(OFF, "what repairs; '' switches repair off", one_of(REWRITERS))
     fusion: str = setting("dynamic", "rule that mixes query and repair", one_of(FUSION_NAMES))
-<<<<<<< HEAD
     cache: str = setting("gsr_cache", "folder that keeps repairs", filled_path, counted=False)
     captions: str = setting("", "file of captions, one a line, counted into the dictionary", path)
-    model: str = setting("", "model of the rewriters openai and transformers", path)
-=======
-    cache: str = setting("gsr_cache", "folder that keeps repairs", filled, counted=False)
-    captions: str = setting("", "file of captions, one a line, counted into the dictionary", text)
-    model: str = setting("", "model of the rewriters openai, transformers, rescore", text)
->>>>>>> channel-wire
+    model: str = setting("", "model of the rewriters openai, transformers, rescore", path)
     revision: str = setting("", "revision of a model of the hub", text)
     scorer: str = setting("completions", "what reads the n best of rescore", one_of(SCORERS))
     n_best: int = setting(16, "readings of a query that rescore chooses from", integer(2, 64))
