@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 from rapidfuzz.distance import LCSseq
 
 from reex_jax.errors import UserError
-from reex_jax.gsr.channel.rewriter import ChannelRewriter, Reading
+from reex_jax.gsr.channel.lattice import Reading
+from reex_jax.gsr.channel.rewriter import ChannelRewriter
 from reex_jax.gsr.repair import Repair, accepted, no_repair
 
 LEAD = "A caption of a photo:"

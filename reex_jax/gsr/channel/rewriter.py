@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from reex_jax.gsr.channel.decode import (
 )
 from reex_jax.gsr.channel.edit_costs import WRITERS, edit_log_likelihoods, encode, is_trace
 from reex_jax.gsr.channel.language import Language
+from reex_jax.gsr.channel.lattice import Found, Lattice, Reading
 from reex_jax.gsr.channel.sound_words import in_case_of, left_alone, parts_of, stem_of
 from reex_jax.gsr.repair import Repair, accepted
 from reex_jax.gsr.words import Piece, split_pieces
@@ -57,51 +57,6 @@ class ChannelSettings:
     real_word: float = -1.0
     column: int = 10
     margin: float = 14.0
-
-
-class Found(NamedTuple):
-    """What a word as written may stand for.
-
-    Attributes:
-        words: [C] ids, likeliest first.
-        fits: [C, W] log probability of what was written, given each word and writer.
-        evidence: [W] log probability of what was written, given each writer.
-    """
-
-    words: list[int]
-    fits: NDArray[np.float32]
-    evidence: NDArray[np.float32]
-
-
-class Reading(NamedTuple):
-    """One way to read a text.
-
-    Attributes:
-        text: as it would be written.
-        edits: log probability of what was written, given this.
-        language: log probability of its words.
-    """
-
-    text: str
-    edits: float
-    language: float
-
-
-@dataclass(frozen=True, slots=True)
-class Lattice:
-    """One text, its words and what each may stand for.
-
-    Attributes:
-        pieces: words and marks that are looked at.
-        columns: for each piece its candidates.
-        forms: for each piece the candidates as texts.
-    """
-
-    text: str
-    pieces: list[Piece]
-    columns: list[Column]
-    forms: list[list[str]]
-    doubtful: list[bool]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ import pytest
 
 from reex_jax.errors import UserError
 from reex_jax.gsr.channel.completions import CompletionsScorer, differing_parts
+from reex_jax.gsr.channel.lattice import Reading
 from reex_jax.gsr.channel.local_scorer import LocalScorer
 from reex_jax.gsr.channel.rescore import LEAD, RescoringRewriter, Scores, right_share
-from reex_jax.gsr.channel.rewriter import Reading
 from reex_jax.gsr.endpoint import Endpoint
 
 
