@@ -262,8 +262,8 @@ def test_loss_and_gradient_are_those_of_the_loop(name, unit_rows, make_batch):
         np.testing.assert_array_equal(state.now.items[known], [item for item, _ in now])
         np.testing.assert_allclose(state.now.entropies[known], [h for _, h in now], rtol=2e-4)
         # 6 of 16 queries are a whole step's evidence.
-        np.testing.assert_allclose(loss.rate, np.sqrt(6 / 16), rtol=1e-6)
-        np.testing.assert_allclose(loss.decay, 0.1 * np.sqrt(6 / 16), rtol=1e-6)
+        np.testing.assert_allclose(loss.rate, 6 / 16, rtol=1e-6)
+        np.testing.assert_allclose(loss.decay, 0.1 * 6 / 16, rtol=1e-6)
         assert loss.moves and not loss.restore
 
 
