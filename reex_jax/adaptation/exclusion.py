@@ -69,7 +69,7 @@ def restrict(
         strategy: "outside_top_k" (all), "next_m" (the most similar), "bottom_m" (the least
             similar) or "random_m".
         m: how many, from 1; a smaller set stays whole.
-        key: for "random_m"; a row's choice does not depend on the number of rows.
+        key: for "random_m"; a row's choice goes by the places of its candidates.
     """
     if strategy == "outside_top_k":
         return excluded

@@ -24,7 +24,8 @@ SETTINGS = {
     "rest": {"relative_temperature": 2.0},
     "tcr": {"relative_temperature": 2.0},
     "reex": {"k": 3, "p": 2, "adam_eps": 1e-4},
-    "reex, random": {"k": 3, "strategy": "random_m", "m": 2, "adam_eps": 1e-4},
+    # Random draws go by a candidate's place, and those of the memory stand behind the batch's rows.
+    "reex, random": {"k": 3, "strategy": "random_m", "m": 2, "adam_eps": 1e-4, "memory": 0},
     "reex, gallery": {
         "k": 3,
         "pool": "gallery",

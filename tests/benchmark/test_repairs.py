@@ -99,7 +99,7 @@ def fused_ranks(dictionary):
         jnp.float32(clip.temperature),
         FusionSettings(),
     )
-    assert 0.2 < np.mean(weights) < 0.9
+    assert 0.2 < np.mean(weights) < 0.99
     order = np.argsort(-np.asarray(fused) @ images.T, axis=1, kind="stable")
     return np.argmax(order == data.caption_image[:, None], axis=1)
 
