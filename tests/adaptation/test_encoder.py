@@ -155,6 +155,6 @@ def test_frozen_matrices_cost_no_gradient(tiny, golden):
     )
     tokens, width = inputs.size, tiny.config.text.hidden_size
     assert everything - norms >= 24 * tokens * width**2
-    # The other way round: forward and input gradients are 4 T w m, and attention and the small
-    # operations add less than half of that again.
-    assert norms <= 1.5 * 2 * 24 * tokens * width**2
+    # The other way round: forward and input gradients are 4 T w m, the source model's forward pass
+    # 2 T w m, and attention and the small operations add less than half of that again.
+    assert norms <= 1.5 * 3 * 24 * tokens * width**2
