@@ -150,7 +150,9 @@ def make_train_step(
 
     def step(params: Any, opt_state: Any, batch: dict[str, jax.Array], key: jax.Array) -> Any:
         gradients, metrics = jax.grad(loss_fn, has_aux=True)(params, batch, key)
-        updates, opt_state = optimizer.update(gradients, opt_state, params)
+        # optax raises a float to the power of its int32 count.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = optimizer.update(gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state, metrics
 
     return jax.jit(step, donate_argnums=(0, 1))

@@ -19,6 +19,7 @@ from reex_jax.adaptation.state import initial_state
 from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
 from reex_jax.settings.choices import PARAMETERS
+from reex_jax.settings.ranking import Ranking
 
 BLOCK_NORMS = {
     ("blocks", norm, part) for norm in ("attention_norm", "mlp_norm") for part in ("scale", "bias")
@@ -135,9 +136,17 @@ def flops(clip, gallery, inputs, parameters):
     constants = constants_of(encoder, gallery)
     devices = jax.devices()[:1]
     arguments = replicate(
-        (constants, initial_state(objective, shared, constants), inputs, np.ones(16, bool)), devices
+        (
+            constants,
+            initial_state(objective, shared, constants, Ranking()),
+            inputs,
+            np.ones(16, bool),
+        ),
+        devices,
     )
-    step = compile_update(objective, encoder, shared, devices).lower(*arguments).compile()
+    step = (
+        compile_update(objective, encoder, shared, Ranking(), devices).lower(*arguments).compile()
+    )
     return step.cost_analysis()["flops"]
 
 

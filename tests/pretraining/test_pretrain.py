@@ -98,7 +98,7 @@ def test_batch_must_divide_over_devices(tmp_path):
 def test_checkpoint_of_another_model_is_refused(tmp_path):
     pretrain(toy_config(tmp_path, 2))
     config = toy_config(tmp_path, 2)
-    config.model.projection_dim = 4
+    config = replace(config, model=replace(config.model, projection_dim=4))
     with pytest.raises(UserError, match="does not fit this configuration"):
         pretrain(config)
 
@@ -170,7 +170,8 @@ def test_muon_moves_matrices_and_adam_the_rest():
     moved = params
     update = jax.jit(optimizer.update)
     for _ in range(2):  # the warm-up starts at zero
-        updates, state = update(gradients, state, moved)
+        with jax.numpy_dtype_promotion("standard"):  # optax needs it
+            updates, state = update(gradients, state, moved)
         moved = optax.apply_updates(moved, updates)
     changes = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), params, moved)
     assert all(1e-5 < change < 1 for change in jax.tree.leaves(changes))
