@@ -4,6 +4,7 @@ Eight fake CPU devices let sharded code run on a laptop; the flag must be set be
 """
 
 import atexit
+import gc
 import importlib.util
 import os
 import shutil
@@ -70,3 +71,11 @@ def karpathy_script():
 def tiny_coco(karpathy_script, tmp_path_factory):
     """A tiny COCO: 20 test images of odd sizes. Tests leave the folder as it is."""
     return karpathy_script.make_karpathy(tmp_path_factory.mktemp("coco"), "coco")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_do_not_pile_up():
+    """Lets go of a file's compiled programs: thousands of them fill a worker's memory maps."""
+    yield
+    jax.clear_caches()
+    gc.collect()
