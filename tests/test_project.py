@@ -30,9 +30,9 @@ LAYERS = (
     {"adaptation"},
     {"queries"},
     {"reporting", "pretraining"},
-    {"benchmark"},
+    {"benchmark", "service"},
     {"commands"},
-    {"main", "pretrain", "ablation", "gsr.__main__", "__main__"},
+    {"main", "pretrain", "ablation", "serve", "gsr.__main__", "__main__"},
 )
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

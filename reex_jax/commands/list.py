@@ -69,5 +69,15 @@ PRETRAIN = Command(
     "settings.pretraining:Pretraining",
     example="experiments/pretrain_scenes.py",
 )
+SERVE = Command(
+    "serve",
+    "serves an index: a JSON API and a page, adapting to what is asked",
+    "commands.serve:serve",
+    "settings.service:Service",
+    flag="serve",
+    options=(
+        Option("index", "the folder that `index build` wrote, or demo for scenes", required=True),
+    ),
+)
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, PRETRAIN)
+COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, PRETRAIN, SERVE)
