@@ -112,6 +112,11 @@ class Adapter(GrowingAdapter):
         """Everything that has been learned, one pytree of arrays on the first device."""
         return first_copy(self._state)
 
+    @state.setter
+    def state(self, state: AdaptState) -> None:
+        """Goes on from what this adapter's `state` was earlier."""
+        self._state = replicate(state, self._devices)
+
     def reset(self, seed: int | None = None) -> None:
         """Forgets everything: the source model's parameters and an empty memory.
 

@@ -16,12 +16,12 @@ from starlette.routing import Route
 from reex_jax.corruptions.image.kinds import IMAGE_CORRUPTIONS
 from reex_jax.corruptions.text.kinds import TEXT_CORRUPTIONS
 from reex_jax.errors import UserError
-from reex_jax.service.body import Refused, read_body
-from reex_jax.service.gather import Full, Slots
+from reex_jax.service.body import RefusedError, read_body
+from reex_jax.service.gather import FullError, Slots
 from reex_jax.service.metrics import CONTENT_TYPE
 from reex_jax.service.openapi import document
 from reex_jax.service.parts import Parts
-from reex_jax.service.remote import LearnerGone
+from reex_jax.service.remote import LearnerGoneError
 from reex_jax.service.schemas import PictureOptions, SearchRequest, complaint
 
 _log = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ class Api:
             with self._searches():
                 async with asyncio.timeout(seconds):
                     return JSONResponse(await work())
-        except Full:
+        except FullError:
             self.parts.metrics.refused.inc()
             return _busy("too many searches are under way", _FULL_S)
         except TimeoutError:
@@ -219,7 +219,7 @@ class Api:
         try:
             async with asyncio.timeout(_ORDER_S):
                 lanes = await asyncio.wrap_future(teacher.order(name))
-        except (TimeoutError, LearnerGone):
+        except (TimeoutError, LearnerGoneError):
             return _busy("the learner does not answer", _STARTING_S)
         return JSONResponse({"done": name, "lanes": lanes})
 
@@ -230,7 +230,7 @@ def _plain(do: Callable[[Request], Awaitable[Response]]) -> Any:
     async def answered(request: Request) -> Response:
         try:
             return await do(request)
-        except Refused as error:
+        except RefusedError as error:
             return _problem(error.status, str(error))
         except ValidationError as error:
             return _problem(422, complaint(error))
@@ -248,15 +248,15 @@ def _model(kind: type[M], body: bytes) -> M:
     """A request from its JSON.
 
     Raises:
-        Refused: it is no JSON object.
+        RefusedError: it is no JSON object.
         ValidationError: keys or values are wrong.
     """
     try:
         values = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Refused(400, "the body is no JSON") from error
+        raise RefusedError(400, "the body is no JSON") from error
     if not isinstance(values, dict):
-        raise Refused(400, "the body is no JSON object")
+        raise RefusedError(400, "the body is no JSON object")
     return kind.model_validate(values)
 
 

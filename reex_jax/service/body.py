@@ -5,7 +5,7 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that is answered with a status and a line.
 
     Attributes:
@@ -22,11 +22,12 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
     """The whole body.
 
     Raises:
-        Refused: it is longer than `most` bytes (413), came too slowly (408), or not whole (400).
+        RefusedError: it is longer than `most` bytes (413), came too slowly
+            (408), or not whole (400).
     """
-    said = request.headers.get("content-length", "")
-    too_long = Refused(413, f"the body is larger than the {most:,} bytes that are allowed")
-    if said.isdigit() and int(said) > most:
+    length = request.headers.get("content-length", "")
+    too_long = RefusedError(413, f"the body is larger than the {most:,} bytes allowed")
+    if length.isdigit() and int(length) > most:
         raise too_long
     parts, size = [], 0
     try:
@@ -37,7 +38,8 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
                     raise too_long
                 parts.append(part)
     except TimeoutError as error:
-        raise Refused(408, f"the body did not arrive within {seconds:g} seconds") from error
+        said = f"the body did not arrive within {seconds:g} seconds"
+        raise RefusedError(408, said) from error
     except ClientDisconnect as error:
-        raise Refused(400, "the body ended before it was whole") from error
+        raise RefusedError(400, "the body ended before it was whole") from error
     return b"".join(parts)

@@ -92,7 +92,9 @@ class Door:
             given = headers.get(b"authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
                 return _problem(
-                    401, "a token is needed: Authorization: Bearer TOKEN", ("www-authenticate", "Bearer")
+                    401,
+                    "a token is needed: Authorization: Bearer TOKEN",
+                    ("www-authenticate", "Bearer"),
                 )
         return None
 

@@ -15,7 +15,7 @@ from PIL import Image
 from reex_jax.adaptation.encoder import Constants, QueryEncoder, query_encoder
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.service.asked import Answer, Ask, Lane, Ranked, View, features_of_asks
-from reex_jax.service.programs import Best, embedding, fuse, padded, rank
+from reex_jax.service.programs import embedding, fuse, padded, rank
 from reex_jax.settings.choices import QUERIES
 from reex_jax.settings.service import UNADAPTED, Service
 
@@ -23,7 +23,7 @@ K_SIZES = (10, 50, 100, 200, 500, 1000)
 """Results that are computed; a request's k is cut from the smallest of these that holds it."""
 _RECENT = 256  # queries whose entropies say what is confident
 _SHORT = 32  # tokens; longer texts are padded to the model's longest length
-_WARM_TEXTS = ("a dog", "a dog " * 12, "a dog " * 40)
+_WARM_TEXTS = ("a dog", "a dog " * 12, "a dog " * 30)
 
 
 class _Published(NamedTuple):
@@ -144,7 +144,8 @@ class Engine:
             for inputs in self.samples(query):
                 said(f"compiling for {query} queries")
                 for size in self._settings.batch_sizes:
-                    rows = [_Row(Lane(query, UNADAPTED), inputs)] * size
+                    # Copies, because equal rows are embedded once.
+                    rows = [_Row(Lane(query, UNADAPTED), inputs.copy()) for _ in range(size)]
                     found = self._embed_rows(rows, self._published)
         for size in self._settings.batch_sizes:
             said(f"compiling the search for {size} at once")
@@ -236,7 +237,7 @@ class Engine:
             k = next(size for size in self._k_sizes() if size >= wanted)
             rows = padded(np.stack([queries[i] for i in part]), sizes)
             lanes = padded(np.asarray([which[i] for i in part], np.int32), sizes)
-            best: Best = jax.device_get(
+            best: Any = jax.device_get(
                 rank(rows, lanes, self._gallery, corrections, self._temperature, k)
             )
             answers += [
@@ -257,7 +258,7 @@ class Engine:
     def _confident(self, lane: Lane, entropy: float) -> bool:
         recent = self._recent[lane]
         recent.append(entropy)
-        return entropy <= np.quantile(recent, self._settings.confident_share)
+        return bool(entropy <= np.quantile(recent, self._settings.confident_share))
 
 
 def stacked(model: TwoTower, query: str, rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -3,17 +3,16 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from reex_jax.service.asked import Answer, Ask
 from reex_jax.service.metrics import Metrics
 
 
-class Full(Exception):
+class FullError(Exception):
     """Too much is under way; the same request may be sent again soon."""
 
 
@@ -33,14 +32,14 @@ class Slots:
         """Takes a slot for the time of a `with` block.
 
         Raises:
-            Full: none is free.
+            FullError: none is free.
         """
         return self._held()
 
     @contextmanager
     def _held(self) -> Iterator[None]:
         if self.taken >= self.most:
-            raise Full
+            raise FullError
         self.taken += 1
         try:
             yield

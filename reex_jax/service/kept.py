@@ -10,9 +10,7 @@ from typing import Any
 from reex_jax.errors import UserError
 
 
-def replace_folder(
-    folder: Path, write: Callable[[Path], Any], *, make: bool = True
-) -> None:
+def replace_folder(folder: Path, write: Callable[[Path], Any], *, make: bool = True) -> None:
     """Writes a folder beside the old one, then exchanges the two.
 
     Args:

@@ -80,7 +80,8 @@ class Learner:
         """Learns from one batch of at most `learning.batch_size` queries."""
         queries: Any = rows.inputs
         if rows.repaired is not None and rows.features is not None:
-            queries = FusedTexts(rows.inputs, rows.repaired, rows.features)
+            ids: Any = (rows.inputs, rows.repaired)
+            queries = FusedTexts(ids[0], ids[1], rows.features)
         _, diagnostics = self._adapter(lane).adapt(queries)
         return self._known(lane, diagnostics)
 
@@ -91,10 +92,14 @@ class Learner:
         return [self._known(lane, {}) for lane in self._adapters]
 
     def save(self) -> int:
-        """Writes every lane to its folder, whole or not at all; returns how many there are."""
+        """Writes what lanes learned to their folders, whole or not at all; returns how many."""
+        saved = 0
         for lane, adapter in self._adapters.items():
-            replace_folder(self.folder / _name(lane), adapter.save)
-        return len(self._adapters)
+            folder = self.folder / _name(lane)
+            if int(adapter.state.batches) or kept_folder(folder):
+                replace_folder(folder, adapter.save)
+                saved += 1
+        return saved
 
     def restore(self, lanes: Sequence[Lane]) -> tuple[list[Learned], list[str]]:
         """Goes on from what was saved.
@@ -118,16 +123,12 @@ class Learner:
             known.append(self._known(lane, {}))
         return known, trouble
 
-    def warm_up(self, lane: Lane, batches: Sequence[Rows]) -> None:
-        """Compiles the update for such batches, and forgets them; what was learned stays."""
-        adapter = self._adapters.get(lane)
-        own = self._made(lane)
-        self._adapters[lane] = own
-        for rows in batches:
-            self.learn(lane, rows)
-        own.reset()
-        if adapter is not None:
-            self._adapters[lane] = adapter
+    def warm_up(self, lane: Lane, rows: Rows) -> None:
+        """Compiles the update for such a batch; what was learned stays as it is."""
+        adapter = self._adapter(lane)
+        before = adapter.state
+        self.learn(lane, rows)
+        adapter.state = before
 
     def _adapter(self, lane: Lane) -> Adapter:
         if lane not in self._adapters:
@@ -191,5 +192,3 @@ def _name(lane: Lane) -> str:
 def describe(learned: Learned) -> dict[str, Any]:
     """What the history says of a batch."""
     return {**learned.lane._asdict(), **learned.diagnostics, "batches": learned.batches}
-
-

@@ -23,10 +23,10 @@ class Metrics:
         def gauge(name: str, meaning: str, *labels: str) -> Gauge:
             return Gauge(f"reex_{name}", meaning, labels, registry=registry)
 
-        def histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(
-                f"reex_{name}", meaning, labels, registry=registry, buckets=buckets
-            )
+        def histogram(
+            name: str, meaning: str, buckets: tuple[float, ...], *labels: str
+        ) -> Histogram:
+            return Histogram(f"reex_{name}", meaning, labels, registry=registry, buckets=buckets)
 
         self.requests = counter("requests", "requests answered", "route", "status")
         self.seconds = histogram("request_seconds", "from request to answer", _SECONDS, "route")

@@ -122,9 +122,7 @@ def make_parts(
         metrics,
     )
     searcher = Searcher(model, index, settings, gather, repairs, demo)
-    return Parts(
-        model_name, index, settings, engine, searcher, teacher, history, metrics, repairs
-    )
+    return Parts(model_name, index, settings, engine, searcher, teacher, history, metrics, repairs)
 
 
 def _teacher(
@@ -156,8 +154,8 @@ def _teacher(
 
 def warm_batches(
     model: TwoTower, engine: Engine, settings: Service, fuses: bool
-) -> dict[Lane, list[Rows]]:
-    """Batches of every shape that the learner will see.
+) -> list[tuple[Lane, Rows]]:
+    """Batches of every shape that the learner will see, the largest first.
 
     An `Adapter` pads to its batch size, or a quarter, a sixteenth ... of it.
     """
@@ -165,15 +163,13 @@ def warm_batches(
     while size not in sizes:
         sizes.append(size)
         size = -(-size // 4)
-    return {
-        lane: [
-            rows_of(model, [Ask(lane, inputs, 1)] * size, fuses)
-            for inputs in engine.samples(lane.query)
-            for size in sizes
-        ]
+    return [
+        (lane, rows_of(model, [Ask(lane, inputs, 1)] * size, fuses))
+        for size in sizes
         for lane in engine.lanes
+        for inputs in engine.samples(lane.query)
         if lane.method != UNADAPTED
-    }
+    ]
 
 
 def _in_process(settings: Service) -> bool:

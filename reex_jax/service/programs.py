@@ -88,9 +88,7 @@ def rank(
         scores = jnp.where(scores == 0, 0.0, scores)  # -0.0 would lose to 0.0
         scores = jnp.where(counted[None, :] & ~(scores > _LOWEST), _LOWEST, scores)
         candidates = jnp.concatenate([best[0], scores], axis=1)
-        labels = jnp.concatenate(
-            [best[1], jnp.broadcast_to(places[None, :], scores.shape)], axis=1
-        )
+        labels = jnp.concatenate([best[1], jnp.broadcast_to(places[None, :], scores.shape)], axis=1)
         top, at = jax.lax.top_k(candidates, k)
         found = (top, jnp.take_along_axis(labels, at, axis=1))
         logits = jnp.where(counted[None, :], scores / temperature, -jnp.inf)

@@ -16,7 +16,7 @@ Maker = Callable[..., Learner]
 _END_S = 5.0
 
 
-class LearnerGone(Exception):
+class LearnerGoneError(Exception):
     """The process has ended, or answers no more."""
 
 
@@ -52,16 +52,16 @@ class RemoteLearner:
         """What the learner's method gives.
 
         Raises:
-            LearnerGone: the process has ended.
+            LearnerGoneError: the process has ended.
             Exception: whatever the method raised.
         """
         if self._pipe is None:
-            raise LearnerGone
+            raise LearnerGoneError
         try:
             self._pipe.send((name, arguments))
             good, result = self._pipe.recv()
         except (EOFError, OSError) as error:
-            raise LearnerGone from error
+            raise LearnerGoneError from error
         if not good:
             raise result
         return result

@@ -59,7 +59,8 @@ class Hit(BaseModel):
     caption: str | None = None
     score: float = Field(description="cosine; the order may differ from it by calibration")
     before: int | None = Field(
-        default=None, description="rank from 0 by the source model alone; null: beyond what it lists"
+        default=None,
+        description="rank from 0 by the source model alone; null: further behind",
     )
 
 

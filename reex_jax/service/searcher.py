@@ -100,17 +100,16 @@ class Searcher:
         answer.timings["total"] = 1e3 * (time.perf_counter() - began)
         return self._said(prepared, answer, options)
 
-    def _text(
-        self, text: str, options: Options, noise: Noise | None, name: str = ""
-    ) -> _Prepared:
+    def _text(self, text: str, options: Options, noise: Noise | None, name: str = "") -> _Prepared:
         limit = self.settings.limits.text
+        if not text.strip():
+            raise UserError("text is empty; say what is looked for")
         if len(text) > limit:
             raise UserError(f"text has {len(text)} characters; at most {limit} are allowed")
         if noise:
             self._check_noise(noise, TEXT_CORRUPTIONS)
             name = name or hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-            if text.strip():
-                text = corrupt_text(text, noise.kind, noise.severity, item_id=name, seed=0)
+            text = corrupt_text(text, noise.kind, noise.severity, item_id=name, seed=0)
         repaired = self.repairs.repair(text) if self.repairs and options.repair else None
         inputs = self.model.prepare_text(text)
         mended = None

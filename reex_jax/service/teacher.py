@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from reex_jax.service.asked import Ask, Lane
 from reex_jax.service.history import History
 from reex_jax.service.learner import Learned, Learner, Rows
 from reex_jax.service.metrics import Metrics
-from reex_jax.service.remote import LearnerGone
+from reex_jax.service.remote import LearnerGoneError
 from reex_jax.settings.service import Learning
 
 _log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Teacher:
         lanes: that there are.
         learning: how many, how long.
         rows_of: makes a batch.
-        warm: lane -> batches whose programs are compiled first.
+        warm: batches whose programs are compiled while there is nothing else to do.
         publish: is given what a lane knows, each time that changes.
         history: of the state.
         metrics: of the service.
@@ -71,7 +71,7 @@ class Teacher:
     lanes: Sequence[Lane]
     learning: Learning
     rows_of: Callable[[Sequence[Ask]], Rows]
-    warm: Mapping[Lane, Sequence[Rows]]
+    warm: Sequence[tuple[Lane, Rows]]
     publish: Callable[[Learned], None]
     history: History
     metrics: Metrics
@@ -81,6 +81,7 @@ class Teacher:
     def __post_init__(self) -> None:
         most = self.learning.batch_size * self.learning.backlog
         self._waiting = {lane: deque[tuple[float, Ask]](maxlen=most) for lane in self.lanes}
+        self._cold = deque(self.warm)
         self._orders = deque[tuple[str, Future[Any]]]()
         self._changed = threading.Condition()
         self._ending = False
@@ -110,7 +111,7 @@ class Teacher:
         future: Future[Any] = Future()
         with self._changed:
             if self._ending:
-                future.set_exception(LearnerGone("the service is ending"))
+                future.set_exception(LearnerGoneError("the service is ending"))
                 return future
             self._orders.append((name, future))
             self._changed.notify()
@@ -136,7 +137,7 @@ class Teacher:
                 while self._turn():
                     pass
                 break
-            except LearnerGone:
+            except LearnerGoneError:
                 self.ready = False
                 self.metrics.learner_ends.inc()
                 self.history.add("learner ended")
@@ -148,34 +149,35 @@ class Teacher:
         self._refuse_orders()
 
     def _begin(self) -> None:
-        """Takes up what was saved, then compiles, so that no batch waits for that."""
+        """Takes up what was saved."""
         known, trouble = self.learner.call("restore", self.lanes)
         for line in trouble:
             _log.warning("%s", line)
         for learned in known:
             self.publish(learned)
             self.history.add("restored", **learned.lane._asdict(), batches=learned.batches)
-        for lane, batches in self.warm.items():
-            if self._ending:
-                break
-            self.learner.call("warm_up", lane, list(batches))
+        self._cold = deque(self.warm)
         self.ready = True
 
     def _turn(self) -> bool:
-        """One order, batch or save; whether there may be another."""
+        """One order, batch, save or compilation; whether there may be another."""
         with self._changed:
-            while not (self._ending or self._orders or self._due() or self._save_due()):
+            while not (
+                self._ending or self._orders or self._due() or self._save_due() or self._cold
+            ):
                 self._changed.wait(self._patience())
             order = self._orders.popleft() if self._orders else None
             batch = None if order or self._ending else self._due()
             asks = self._taken(batch) if batch else []
             ending = self._ending and order is None
-            self._busy = True
+            self._busy = bool(order or asks)
         try:
             if order:
                 self._obey(*order)
             elif asks:
                 self._learn(asks)
+            elif self._cold and not self._ending:
+                self.learner.call("warm_up", *self._cold.popleft())
             if ending or self._save_due():
                 self._save()
         finally:
@@ -210,7 +212,7 @@ class Teacher:
         lane = asks[0].lane
         try:
             learned = self.learner.call("learn", lane, self.rows_of(asks))
-        except LearnerGone:
+        except LearnerGoneError:
             raise
         except Exception:  # a batch must not end all learning
             _log.exception("a batch of %s could not be learned from", lane)
@@ -231,7 +233,7 @@ class Teacher:
             future.set_result(self._reset() if name == "reset" else self._save())
         except BaseException as error:
             future.set_exception(error)
-            if isinstance(error, LearnerGone):
+            if isinstance(error, LearnerGoneError):
                 raise
 
     def _reset(self) -> int:
@@ -268,5 +270,5 @@ class Teacher:
         with self._changed:
             self._ending = True
             for _, future in self._orders:
-                future.set_exception(LearnerGone("the service is ending"))
+                future.set_exception(LearnerGoneError("the service is ending"))
             self._orders.clear()

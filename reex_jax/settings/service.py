@@ -67,8 +67,12 @@ class Learning(Settings):
     wait_s: float = setting(1.0, "seconds that it waits for more of them", number(0, 3600))
     backlog: int = setting(4, "batches that may wait for it; older ones are left out", integer(1))
     steps: int = setting(3, "updates for each batch", integer(1, 1000))
-    image_parameters: str = setting("layer_norms", "what adapts for image queries", one_of(PARAMETERS))
-    text_parameters: str = setting("block_layer_norms", "what adapts for text queries", one_of(PARAMETERS))
+    image_parameters: str = setting(
+        "layer_norms", "what adapts for image queries", one_of(PARAMETERS)
+    )
+    text_parameters: str = setting(
+        "block_layer_norms", "what adapts for text queries", one_of(PARAMETERS)
+    )
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,8 @@ class Service(Settings):
     model: str = setting("", "another place of the index's model; '' where it was", path)
     precision: str = setting("auto", "of matrix products", one_of(PRECISIONS))
     methods: tuple[str, ...] = setting(
-        ("reex",), "methods that requests may choose, the first without a choice", some_of(
-            _LEARNING, empty=True
-        )
-    )  # fmt: skip
+        ("reex",), "that requests may choose, the first without a choice", some_of(_LEARNING, True)
+    )
     fusion: str = setting("dynamic", "rule that mixes query and repair", one_of(FUSION_NAMES))
     batch_sizes: tuple[int, ...] = setting(
         (1, 4, 8, 16, 32), "rows that steps are padded to", integers(1, 4096)
