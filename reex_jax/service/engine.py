@@ -23,7 +23,7 @@ K_SIZES = (10, 50, 100, 200, 500, 1000)
 """Results that are computed; a request's k is cut from the smallest of these that holds it."""
 _RECENT = 256  # queries whose entropies say what is confident
 _SHORT = 32  # tokens; longer texts are padded to the model's longest length
-_WARM_TEXTS = ("a dog", "a dog " * 12, "a dog " * 30)
+_WARM_TEXTS = ("a", "a " * 20, "a " * 50)
 
 
 class _Published(NamedTuple):

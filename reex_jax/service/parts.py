@@ -21,7 +21,7 @@ from reex_jax.service.remote import RemoteLearner
 from reex_jax.service.searcher import Searcher
 from reex_jax.service.teacher import Called, LocalLearner, Teacher
 from reex_jax.service.texts import TextRepairs, load_repairs
-from reex_jax.settings.service import UNADAPTED, Service
+from reex_jax.settings.service import Service
 
 _log = logging.getLogger(__name__)
 
@@ -165,10 +165,11 @@ def warm_batches(
         size = -(-size // 4)
     return [
         (lane, rows_of(model, [Ask(lane, inputs, 1)] * size, fuses))
+        for method in settings.methods
         for size in sizes
         for lane in engine.lanes
         for inputs in engine.samples(lane.query)
-        if lane.method != UNADAPTED
+        if lane.method == method
     ]
 
 

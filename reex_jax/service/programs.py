@@ -15,7 +15,7 @@ from reex_jax.gsr.fusion import FUSIONS
 from reex_jax.retrieval.chunks import chunk_similarities, chunk_starts
 from reex_jax.settings.repair import FusionSettings
 
-CHUNK = 16_384
+CHUNK = 8192
 _LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -87,8 +87,10 @@ def rank(
         scores = scores - own[which]
         scores = jnp.where(scores == 0, 0.0, scores)  # -0.0 would lose to 0.0
         scores = jnp.where(counted[None, :] & ~(scores > _LOWEST), _LOWEST, scores)
-        candidates = jnp.concatenate([best[0], scores], axis=1)
-        labels = jnp.concatenate([best[1], jnp.broadcast_to(places[None, :], scores.shape)], axis=1)
+        # The chunk's own best first: merging then copies k columns, not the whole chunk.
+        own_best, own_at = jax.lax.top_k(scores, min(k, chunk))
+        candidates = jnp.concatenate([best[0], own_best], axis=1)
+        labels = jnp.concatenate([best[1], places[own_at]], axis=1)
         top, at = jax.lax.top_k(candidates, k)
         found = (top, jnp.take_along_axis(labels, at, axis=1))
         logits = jnp.where(counted[None, :], scores / temperature, -jnp.inf)
