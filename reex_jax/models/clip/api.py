@@ -20,7 +20,7 @@ from reex_jax.models.batches import chunks, embed_batches
 from reex_jax.models.clip.checkpoint import read_model
 from reex_jax.models.clip.config import ClipConfig
 from reex_jax.models.clip.inputs import check_fit, check_ids, check_pixels
-from reex_jax.models.clip.model import ClipModel, end_positions, in_blocks, is_layer_norm
+from reex_jax.models.clip.model import ClipModel, end_positions, tower_of
 from reex_jax.models.clip.preprocess import (
     Preprocessing,
     prepare_captions,
@@ -215,8 +215,7 @@ class Clip:
 
     def query_tower(self, query: str) -> Tower:
         """The tower of "image" or "text" queries."""
-        module = self.model.vision if query == "image" else self.model.text
-        return Tower(module, is_layer_norm, in_blocks)
+        return tower_of(self.model, query)
 
     def _image_settings(self, images: Iterable[Image.Image]) -> Preprocessing:
         if isinstance(images, Image.Image):

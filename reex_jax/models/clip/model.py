@@ -7,7 +7,7 @@ float32; matrix products run in `compute_dtype`. Paths of the parameters (see `w
 LayerNorms outside the blocks. No other path contains "norm".
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from reex_jax.models.clip.transformer import (
     run_blocks,
     stacked_blocks,
 )
+from reex_jax.models.two_tower import Tower
 
 
 def is_layer_norm(path: tuple[Any, ...]) -> bool:
@@ -35,6 +36,11 @@ def is_layer_norm(path: tuple[Any, ...]) -> bool:
 def in_blocks(path: tuple[Any, ...]) -> bool:
     """Whether a parameter of a tower stands inside its blocks."""
     return "blocks" in path
+
+
+def before_blocks(path: tuple[Any, ...]) -> bool:
+    """Whether a parameter of a tower stands before its blocks."""
+    return "pre_norm" in path or any("embedding" in str(part) for part in path)
 
 
 def end_positions(ids: Int[Array, "batch length"], eos_token_id: int) -> Int32[Array, " batch"]:
@@ -70,12 +76,44 @@ class VisionTower(nnx.Module):
         self, pixels: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch dim"]:
         """Embeds pictures, already normalised."""
+        return self.finish(self.run(self.enter(self.begin(pixels))))
+
+    def begin(
+        self, pixels: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch tokens features"]:
+        """Patches with their positions: what no LayerNorm has touched yet."""
         patches = self.patch_embedding(_patches(pixels, self.config)).astype(jnp.float32)
         batch, _, width = patches.shape
         classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
-        x = jnp.concatenate([classes, patches], axis=1) + self.position_embedding[...][None]
-        x = run_blocks(self.blocks, self.pre_norm(x))
+        return jnp.concatenate([classes, patches], axis=1) + self.position_embedding[...][None]
+
+    def enter(
+        self, x: Float[Array, "batch tokens features"]
+    ) -> Float[Array, "batch tokens features"]:
+        """The stream as the first block takes it."""
+        return self.pre_norm(x)
+
+    def run(
+        self, x: Float[Array, "batch tokens features"], remat: str = "none"
+    ) -> Float[Array, "batch tokens features"]:
+        """The stream behind the blocks; `remat` as in `run_blocks`."""
+        return run_blocks(self.blocks, x, remat)
+
+    def finish(self, x: Float[Array, "batch tokens features"]) -> Float[Array, "batch dim"]:
+        """The embeddings."""
         return unit(self.projection(self.post_norm(x[:, 0])))
+
+
+class TextStream(NamedTuple):
+    """Texts on their way through the tower.
+
+    Attributes:
+        x: the residual stream.
+        ends: which token stands for each text.
+    """
+
+    x: Float[Array, "batch length features"]
+    ends: Int32[Array, " batch"]
 
 
 class TextTower(nnx.Module):
@@ -95,12 +133,26 @@ class TextTower(nnx.Module):
 
     def __call__(self, ids: Int[Array, "batch length"]) -> Float[Array, "batch dim"]:
         """Embeds texts."""
+        return self.finish(self.run(self.enter(self.begin(ids))))
+
+    def begin(self, ids: Int[Array, "batch length"]) -> TextStream:
+        """Tokens with their positions: what no LayerNorm has touched yet."""
         length = ids.shape[1]
         x = self.token_embedding[...][ids] + self.position_embedding[...][None, :length]
-        x = run_blocks(self.blocks, x)
-        ends = end_positions(ids, self.config.eos_token_id)
+        return TextStream(x, end_positions(ids, self.config.eos_token_id))
+
+    def enter(self, stream: TextStream) -> TextStream:
+        """The stream as the first block takes it: there is no norm before it."""
+        return stream
+
+    def run(self, stream: TextStream, remat: str = "none") -> TextStream:
+        """The stream behind the blocks; `remat` as in `run_blocks`."""
+        return stream._replace(x=run_blocks(self.blocks, stream.x, remat))
+
+    def finish(self, stream: TextStream) -> Float[Array, "batch dim"]:
+        """The embeddings."""
         # Pool first: LayerNorm acts on each token alone, so only the pooled one needs it.
-        pooled = jnp.take_along_axis(x, ends[:, None, None], axis=1)[:, 0]
+        pooled = jnp.take_along_axis(stream.x, stream.ends[:, None, None], axis=1)[:, 0]
         return unit(self.projection(self.final_norm(pooled)))
 
 
@@ -162,6 +214,13 @@ class ClipModel(nnx.Module):
         if isinstance(ids, np.ndarray) and ids.size:
             _check_vocabulary(ids, text.vocab_size)
         return self.text(jnp.asarray(ids, jnp.int32))
+
+
+def tower_of(model: ClipModel, query: str) -> Tower:
+    """The tower of "image" or "text" queries."""
+    module = model.vision if query == "image" else model.text
+    layers = module.config.num_hidden_layers
+    return Tower(module, is_layer_norm, in_blocks, before_blocks, layers)
 
 
 def _patches(
