@@ -9,6 +9,7 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 
@@ -107,6 +108,21 @@ def weight_files(folder: str | Path) -> list[Path]:
         f"{folder / WEIGHTS}: not found, nor {INDEX}; a checkpoint folder needs its weights as "
         "safetensors (a model on the hub may have them at another revision only)"
     )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        UserError: unreadable, not JSON, or not an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error}); fetch the file anew") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
 
 
 def _shards(index: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from reex_jax.models.clip import api
 from reex_jax.models.clip.checkpoint import save_model
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
 from reex_jax.models.clip.model import ClipModel
-from reex_jax.models.clip.preprocess import preprocess_image
+from reex_jax.models.preprocess import preprocess_image
 
 BYTES = sorted(ByteLevel.alphabet())
 VOCAB = {
