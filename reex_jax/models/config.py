@@ -63,9 +63,13 @@ def section(hf_dict: Mapping[str, Any], name: str, tower: type) -> dict[str, Any
     return {key: value for key, value in found.items() if key in fields}
 
 
-def check_vision(config: Any) -> None:
+OPENAI_ACTS = ("quick_gelu", "gelu")
+
+
+def check_vision(config: Any, hidden_acts: tuple[str, ...] = OPENAI_ACTS) -> None:
     """Raises UserError if a vision tower's values are impossible."""
-    check_tower(config, "vision_config", ("num_channels", "image_size", "patch_size"))
+    sizes = ("num_channels", "image_size", "patch_size")
+    check_tower(config, "vision_config", sizes, hidden_acts)
     if config.image_size < config.patch_size:
         raise UserError(
             f"vision_config: image_size {config.image_size} is smaller than patch_size "
@@ -77,7 +81,7 @@ def check_tower(
     config: Any,
     where: str,
     sizes: tuple[str, ...],
-    hidden_acts: tuple[str, ...] = ("quick_gelu", "gelu"),
+    hidden_acts: tuple[str, ...] = OPENAI_ACTS,
 ) -> None:
     """Raises UserError if a tower's widths do not fit, or its activation is unknown."""
     widths = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")

@@ -19,8 +19,12 @@ BUNDLED = "bundled"
 """Stands for the small model in this package."""
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
+OPEN_CLIP_INDEX = "open_clip_model.safetensors.index.json"
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
-HUB_PATTERNS = ["*.json", "*.txt", WEIGHTS, "model-*-of-*.safetensors"]
+HUB_PATTERNS = ["*.json", "*.txt", "spiece.model", WEIGHTS, "model-*-of-*.safetensors"]
+OPEN_CLIP_PATTERNS = ["open_clip_model*.safetensors"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -92,20 +96,23 @@ def weight_files(folder: str | Path) -> list[Path]:
             that is not there.
     """
     folder = Path(folder)
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    if (folder / INDEX).is_file():
-        return _shards(folder / INDEX)
+    whole, index = WEIGHTS, INDEX
+    if is_open_clip(folder):
+        whole, index = OPEN_CLIP_WEIGHTS, OPEN_CLIP_INDEX
+    if (folder / whole).is_file():
+        return [folder / whole]
+    if (folder / index).is_file():
+        return _shards(folder / index)
     pickled = sorted(file for file in folder.glob("*") if file.suffix in PICKLED_SUFFIXES)
     if pickled:
         raise UserError(
             f"{pickled[0]}: pickled weights are refused, because loading a pickle can execute any "
-            f"code in it; convert it to {WEIGHTS} (transformers: "
-            "CLIPModel.from_pretrained(folder).save_pretrained(new_folder)) or download the "
+            f"code in it; convert it to {whole} (transformers: "
+            "AutoModel.from_pretrained(folder).save_pretrained(new_folder)) or download the "
             "safetensors version"
         )
     raise UserError(
-        f"{folder / WEIGHTS}: not found, nor {INDEX}; a checkpoint folder needs its weights as "
+        f"{folder / whole}: not found, nor {index}; a checkpoint folder needs its weights as "
         "safetensors (a model on the hub may have them at another revision only)"
     )
 
@@ -123,6 +130,17 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}")
     return content
+
+
+def is_open_clip(folder: Path) -> bool:
+    """Whether a folder must be read in open_clip's layout.
+
+    Many repositories hold a model in both layouts: Hugging Face's comes first.
+    """
+    if not (folder / OPEN_CLIP_CONFIG).is_file():
+        return False
+    weights = any((folder / name).is_file() for name in (WEIGHTS, INDEX))
+    return not (weights and (folder / "config.json").is_file())
 
 
 def _shards(index: Path) -> list[Path]:
@@ -147,13 +165,17 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _snapshot(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
+    return Path(
+        huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=patterns)
+    )
+
+
 def _download(hub_id: str, revision: str | None) -> Path:
     try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                hub_id, revision=revision, allow_patterns=HUB_PATTERNS
-            )
-        )
+        folder = _snapshot(hub_id, revision, HUB_PATTERNS)
+        # Only where it has no other: the same weights twice would be gigabytes for nothing.
+        return _snapshot(hub_id, revision, OPEN_CLIP_PATTERNS) if is_open_clip(folder) else folder
     # Offline, unknown, private and gated raise unrelated types, and the transport adds its own.
     except Exception as error:
         at = f" at revision {revision!r}" if revision else ""

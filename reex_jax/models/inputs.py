@@ -1,10 +1,13 @@
 """Checks of pixels and token ids that are given as they are."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.errors import UserError
+from reex_jax.models.text_tokenizer import TextTokenizer
 from reex_jax.models.towers import TextShape, VisionShape, check_length
 
 
@@ -55,3 +58,12 @@ def check_ids(ids: ArrayLike, config: TextShape, *, fixed_length: bool = False) 
         )
     check_length(array.shape[1], longest, fixed_length)
     return array.astype(np.int32)
+
+
+def check_vocabulary_fits(tokenizer: TextTokenizer | None, config: TextShape, folder: Path) -> None:
+    """Raises UserError if a tokenizer has ids that the model does not know."""
+    if tokenizer is not None and tokenizer.largest_id >= config.vocab_size:
+        raise UserError(
+            f"{folder}: the tokenizer has ids up to {tokenizer.largest_id}, but config.json says "
+            f"vocab_size {config.vocab_size}; take both from one checkpoint"
+        )

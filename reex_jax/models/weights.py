@@ -11,9 +11,16 @@ from typing import Protocol
 
 import numpy as np
 
+from reex_jax.models.transformer import Layers
+
 AS_IS: tuple[int, ...] = ()
 LINEAR = (1, 0)  # [out, in] -> [in, out]
 PATCHES = (2, 3, 1, 0)  # [out, channel, row, column] -> [row, column, channel, out]
+
+
+def is_position_ids(name: str) -> bool:
+    """Whether a tensor is a buffer that older checkpoints carry; it holds 0, 1, 2, ..."""
+    return name.endswith(".embeddings.position_ids")
 
 
 class Read(Protocol):
@@ -113,3 +120,20 @@ def fused(path: tuple[str, ...], weight: str, bias: str, width: int) -> list[Wei
 def stacked(table: list[Weight], layers: int) -> list[Weight]:
     """The same weights in each of so many layers; `{layer}` stands in their names."""
     return [dataclasses.replace(weight, layers=layers) for weight in table]
+
+
+def transformers_blocks(tower: str, config: Layers) -> list[Weight]:
+    """The blocks of the "vision" or "text" tower, as transformers names them in most models."""
+    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    path, layer = (tower, "blocks"), f"{tower}_model.encoder.layers.{{layer}}"
+    table = [
+        *norm((*path, "attention_norm"), f"{layer}.layer_norm1", width),
+        *linear((*path, "query"), f"{layer}.self_attn.q_proj", (width, width)),
+        *linear((*path, "key"), f"{layer}.self_attn.k_proj", (width, width)),
+        *linear((*path, "value"), f"{layer}.self_attn.v_proj", (width, width)),
+        *linear((*path, "attention_out"), f"{layer}.self_attn.out_proj", (width, width)),
+        *norm((*path, "mlp_norm"), f"{layer}.layer_norm2", width),
+        *linear((*path, "mlp_in"), f"{layer}.mlp.fc1", (inner, width)),
+        *linear((*path, "mlp_out"), f"{layer}.mlp.fc2", (width, inner)),
+    ]
+    return stacked(table, layers)

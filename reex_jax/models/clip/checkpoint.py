@@ -13,9 +13,10 @@ from safetensors.numpy import save_file
 from reex_jax.errors import UserError
 from reex_jax.models.clip.config import read_config
 from reex_jax.models.clip.model import ClipModel
-from reex_jax.models.clip.weights import IGNORED_SUFFIX, weight_table
+from reex_jax.models.clip.weights import weight_table
 from reex_jax.models.folders import WEIGHTS, weight_files
 from reex_jax.models.read_weights import read_weights
+from reex_jax.models.weights import is_position_ids
 
 SAVED_DTYPES = ("float32", "float16", "bfloat16")
 
@@ -33,7 +34,7 @@ def read_model(folder: str | Path, *, compute_dtype: DTypeLike = jnp.float32) ->
         weight_files(folder),
         weight_table(config),
         lambda: ClipModel(config, compute_dtype=compute_dtype, rngs=nnx.Rngs(0)),
-        ignored=lambda name: name.endswith(IGNORED_SUFFIX),
+        ignored=is_position_ids,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from reex_jax.errors import UserError
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, TextConfig
 from reex_jax.models.clip.tokenizer import Tokenizer
+from reex_jax.models.inputs import check_vocabulary_fits
 
 
 def check_end_tokens(ids: np.ndarray, config: TextConfig) -> np.ndarray:
@@ -26,11 +27,7 @@ def check_end_tokens(ids: np.ndarray, config: TextConfig) -> np.ndarray:
 
 def check_fit(tokenizer: Tokenizer, config: TextConfig, folder: Path) -> None:
     """Raises UserError if tokenizer and config.json come from two checkpoints."""
-    if tokenizer.largest_id >= config.vocab_size:
-        raise UserError(
-            f"{folder}: the tokenizer has ids up to {tokenizer.largest_id}, but config.json says "
-            f"vocab_size {config.vocab_size}; take both from one checkpoint"
-        )
+    check_vocabulary_fits(tokenizer, config, folder)
     legacy = config.eos_token_id == LEGACY_EOS_TOKEN_ID  # such a model pools at the largest id
     expected = tokenizer.largest_id if legacy else config.eos_token_id
     if tokenizer.end_id != expected:

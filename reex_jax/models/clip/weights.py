@@ -1,10 +1,7 @@
 """Where each weight of a Hugging Face CLIP checkpoint lives in `ClipModel`: one table."""
 
-from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
-from reex_jax.models.weights import LINEAR, PATCHES, Weight, linear, norm, stacked
-
-# Buffers that older checkpoints carry beside the weights; they hold 0, 1, 2, ... and say nothing.
-IGNORED_SUFFIX = ".embeddings.position_ids"
+from reex_jax.models.clip.config import ClipConfig
+from reex_jax.models.weights import LINEAR, PATCHES, Weight, norm, transformers_blocks
 
 
 def weight_table(config: ClipConfig) -> list[Weight]:
@@ -26,7 +23,7 @@ def weight_table(config: ClipConfig) -> list[Weight]:
         Weight(("vision", "position_embedding"), f"{v_position}.weight", (vision.num_positions, v)),
         # Hugging Face's spelling.
         *norm(("vision", "pre_norm"), "vision_model.pre_layrnorm", v),
-        *_blocks("vision", vision),
+        *transformers_blocks("vision", vision),
         *norm(("vision", "post_norm"), "vision_model.post_layernorm", v),
         Weight(("vision", "projection", "kernel"), "visual_projection.weight", (dim, v), LINEAR),
         Weight(
@@ -37,23 +34,7 @@ def weight_table(config: ClipConfig) -> list[Weight]:
             f"{t_position}.weight",
             (text.max_position_embeddings, t),
         ),
-        *_blocks("text", text),
+        *transformers_blocks("text", text),
         *norm(("text", "final_norm"), "text_model.final_layer_norm", t),
         Weight(("text", "projection", "kernel"), "text_projection.weight", (dim, t), LINEAR),
     ]
-
-
-def _blocks(tower: str, config: VisionConfig | TextConfig) -> list[Weight]:
-    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
-    path, layer = (tower, "blocks"), f"{tower}_model.encoder.layers.{{layer}}"
-    table = [
-        *norm((*path, "attention_norm"), f"{layer}.layer_norm1", width),
-        *linear((*path, "query"), f"{layer}.self_attn.q_proj", (width, width)),
-        *linear((*path, "key"), f"{layer}.self_attn.k_proj", (width, width)),
-        *linear((*path, "value"), f"{layer}.self_attn.v_proj", (width, width)),
-        *linear((*path, "attention_out"), f"{layer}.self_attn.out_proj", (width, width)),
-        *norm((*path, "mlp_norm"), f"{layer}.layer_norm2", width),
-        *linear((*path, "mlp_in"), f"{layer}.mlp.fc1", (inner, width)),
-        *linear((*path, "mlp_out"), f"{layer}.mlp.fc2", (width, inner)),
-    ]
-    return stacked(table, layers)
