@@ -6,12 +6,16 @@ them are slices, reshapes and transpositions.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
 from reex_jax.models.transformer import Layers
+
+_PART_SIZE = 2**22  # values of a large tensor that are read at once
+_ALIGNMENT = 64
 
 AS_IS: tuple[int, ...] = ()
 LINEAR = (1, 0)  # [out, in] -> [in, out]
@@ -58,9 +62,13 @@ class Weight:
     def to_model(self, read: Read, shape: tuple[int, ...]) -> np.ndarray:
         """The model's float32 parameter of this shape, from `read(name)` -> array of `shape`.
 
-        Tensors are read one after the other into the result: no second copy of all layers exists.
+        Tensors are read one after the other into the result, large ones in parts: no second copy
+        of all layers, or of a whole table of tokens, exists.
         """
-        result = np.empty(shape, np.float32)
+        result = _empty(shape)
+        if not (self.axes or self.part or self.layers) and self.shape:
+            self._read_rows(read, result.reshape(self.shape))
+            return result
         slots = result if self.layers is not None else result[None]
         for layer, name in enumerate(self.names()):
             tensor = read(name) if self.part is None else read(name, self._rows(*self.part))
@@ -79,9 +87,26 @@ class Weight:
             # Not np.ascontiguousarray: it makes a vector of a scalar.
             yield name, np.asarray(tensor.transpose(inverse) if inverse else tensor, order="C")
 
+    def _read_rows(self, read: Read, target: np.ndarray) -> None:
+        step = max(1, _PART_SIZE // math.prod(self.shape[1:]))
+        if step >= len(target):
+            target[...] = read(self.name)
+            return
+        for start in range(0, len(target), step):
+            rows = slice(start, min(start + step, len(target)))
+            target[rows] = read(self.name, rows)
+
     def _rows(self, index: int, parts: int) -> slice:
         rows = self.shape[0] // parts
         return slice(index * rows, (index + 1) * rows)
+
+
+def _empty(shape: tuple[int, ...]) -> np.ndarray:
+    """Not yet filled float32, aligned as XLA wants it: then a CPU takes it over without a copy."""
+    size = 4 * math.prod(shape)
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def norm(path: tuple[str, ...], name: str, width: int) -> list[Weight]:
