@@ -108,8 +108,9 @@ def weight_files(folder: str | Path) -> list[Path]:
         raise UserError(
             f"{pickled[0]}: pickled weights are refused, because loading a pickle can execute any "
             f"code in it; convert it to {whole} (transformers: "
-            "AutoModel.from_pretrained(folder).save_pretrained(new_folder)) or download the "
-            "safetensors version"
+            "CLIPModel, SiglipModel or BlipForImageTextRetrieval"
+            ".from_pretrained(folder).save_pretrained(new_folder)) or download the safetensors "
+            "version"
         )
     raise UserError(
         f"{folder / whole}: not found, nor {index}; a checkpoint folder needs its weights as "
