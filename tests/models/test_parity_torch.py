@@ -5,8 +5,8 @@ Needs PyTorch, which the project itself does not. In an environment of its own:
     pip install -e . pytest torch==2.13.0
     python -m pytest -m slow tests/models/test_parity_torch.py -s
 
-prints the largest difference of any coordinate of the unit embeddings; some minutes and 7 GB. OpenCLIP
-also needs `pip install --no-deps open_clip_torch==3.3.0 ftfy`, and is skipped without.
+prints the largest difference of any coordinate of the unit embeddings; some minutes and 7 GB.
+OpenCLIP also needs `pip install --no-deps open_clip_torch==3.3.0 ftfy`, and is skipped without.
 """
 
 import importlib.util
