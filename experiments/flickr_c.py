@@ -12,6 +12,9 @@ Expected: clean recall@1 of OpenAI's ViT-B/16 82.2 (image_to_text) and 62.2 (tex
 the preprocessing "clip"; 80.2 and 61.5 as the TCR paper reports it (sweep `tcr`).
 Time and memory: not measured here.
 
+--config.method="('none','reex')" compares the unadapted model with ReEx, whose defaults are the
+same for every model and data: they are not tuned to this one.
+
 Sweeps, alone or joined by commas, as in --config=experiments/flickr_c.py:characters,seeds:
 `severities` 1 to 5; `seeds` 0 to 2; `characters` at severity 7, their highest; `tcr`, that paper's
 preprocessing; `released_images` (severity 5), `released_characters`, `released_words` (7) and

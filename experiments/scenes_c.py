@@ -30,12 +30,8 @@ def demo(experiment: Experiment) -> Experiment:
 
 
 def long_stream(protocol: str, experiment: Experiment) -> Experiment:
-    """Corruptions one after the other, or in every batch; ReEx is pulled back to the source."""
-    reex = experiment.settings.reex
-    image, text = (replace(own, source_decay=0.03) for own in (reex.image, reex.text))
-    settings = replace(experiment.settings, reex=replace(reex, image=image, text=text))
-    adapt = replace(experiment.adapt, stream=protocol, rate_batch=64)
-    return replace(experiment, adapt=adapt, settings=settings)
+    """Corruptions one after the other, or in every batch."""
+    return replace(experiment, adapt=replace(experiment.adapt, stream=protocol))
 
 
 SWEEPS = {**PROTOCOL, "demo": demo} | {

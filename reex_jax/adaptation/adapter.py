@@ -1,9 +1,6 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, SupportsIndex, cast
 
 import jax
@@ -14,43 +11,24 @@ from jax.typing import ArrayLike
 from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
+from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
+from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
-from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
-from reex_jax.adaptation.update import (
-    AdaptState,
-    compile_embed,
-    compile_update,
-    first_copy,
-    initial_state,
-    replicate,
-)
+from reex_jax.adaptation.replicas import first_copy, replicate
+from reex_jax.adaptation.search_result import SearchResult
+from reex_jax.adaptation.state import AdaptState
+from reex_jax.adaptation.update import compile_embed, compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
-from reex_jax.retrieval.gallery import check_embeddings
 from reex_jax.settings.checks import LARGE, integer
+from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
 
-@dataclass(frozen=True, eq=False)
-class SearchResult:
-    """The ranking of one batch.
-
-    Attributes:
-        indices: [B, k] int32 gallery positions, best first; of equal scores the lower position.
-        scores: [B, k] float32 cosines.
-        diagnostics: "loss", "confident" (share of the queries that the method trusted) and
-            "skipped" (updates left out because they were not finite), of this batch; empty where
-            nothing was learned.
-    """
-
-    indices: np.ndarray
-    scores: np.ndarray
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
-
-
-class Adapter:
+class Adapter(GrowingAdapter):
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
@@ -64,9 +42,11 @@ class Adapter:
         gallery_embeddings: ArrayLike,
         *,
         query: str,
+        ids: Iterable[str] | None = None,
         method: str = "reex",
         fusion: str = "",
         fusion_settings: FusionSettings | None = None,
+        ranking: Ranking | None = None,
         **settings: Any,
     ) -> None:
         """Compiles nothing yet: each new batch shape is compiled on its first use.
@@ -75,18 +55,21 @@ class Adapter:
             model: the source model; embeds the queries.
             gallery_embeddings: [N, d] float32 unit rows, made by the same model.
             query: "image" (the gallery holds texts) or "text" (it holds images).
+            ids: of the gallery's items, for `add`, `remove` and `restore`; None: their positions.
             method: a name in `settings.methods.METHODS`, or "module:function" of your own.
             fusion: a name in `gsr.fusion.FUSIONS`: each text query comes with its repair, as
                 `RepairedQueries`, and the rule fuses the embeddings of the two before anything
                 adapts to them. "" for queries without repairs.
             fusion_settings: constants of the rule; None for their defaults.
+            ranking: how ranking corrects for hubs that the stream shows; None for the defaults,
+                `Ranking(calibration="off")` for cosines alone.
             **settings: of `AdaptSettings` and of the method's class; the others have their
                 defaults.
 
         Raises:
             UserError: an unknown method or setting (the nearest name is suggested), an impossible
-                value, fusion of image queries, or a gallery that is empty, of another width, or not
-                of unit vectors.
+                value, fusion of image queries, or a gallery that is empty, of another width, not of
+                unit vectors, or whose ids repeat or are not as many.
         """
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
@@ -97,18 +80,20 @@ class Adapter:
             self._encoder = fused_encoder(self._encoder, self._fusion)
             self._inputs = repaired_inputs(model)
         self._devices = choose_devices(self._settings.devices, self._settings.batch_size)
-        gallery = np.asarray(jax.device_get(gallery_embeddings), np.float32)
-        _check_gallery(gallery, model)
+        self._items = checked_items(gallery_embeddings, ids, model.dim)
         self._constants = Constants(
             self._encoder.frozen,
             self._encoder.parameters,
-            cast(jax.Array, gallery),  # not on a device until it is replicated
+            cast(jax.Array, self._items.rows),  # not on a device until it is replicated
             jnp.float32(model.temperature),
             jnp.float32(getattr(self._own, "learning_rate", 0.0)),
         )
         self._replicated = replicate(self._constants, self._devices)
         self._gallery = DeviceGallery(self._replicated.gallery.addressable_shards[0].data)
-        self._update = compile_update(self._objective, self._encoder, self._settings, self._devices)
+        self._ranking = Ranking() if ranking is None else ranking
+        self._update = compile_update(
+            self._objective, self._encoder, self._settings, self._ranking, self._devices
+        )
         self._embed = compile_embed(self._encoder, self._devices)
         self.reset()
 
@@ -116,6 +101,11 @@ class Adapter:
     def gallery(self) -> jax.Array:
         """[N, d] float32, a copy on the first device."""
         return self._gallery.copy()
+
+    @property
+    def learns(self) -> bool:
+        """Whether its method ever updates anything."""
+        return self._objective.learns and self._settings.steps > 0
 
     @property
     def state(self) -> AdaptState:
@@ -133,8 +123,7 @@ class Adapter:
         """
         if seed is not None:
             integer(0, LARGE)("seed", seed)
-        state = initial_state(self._objective, self._settings, self._constants, seed)
-        self._state = replicate(state, self._devices)
+        self._state = replicate(self._first_state(self._constants, seed), self._devices)
 
     def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
         """Learns from one batch.
@@ -190,6 +179,13 @@ class Adapter:
         embeddings, diagnostics, count = self._padded(queries, learn)
         return self._ranked(embeddings, count, k, diagnostics)
 
+    def correction(self) -> jax.Array | None:
+        """What ranking takes from each item's cosines: [N] float32; None without calibration."""
+        if self._ranking.calibration == "off":
+            return None
+        calibration = first_copy(self._state.calibration)
+        return _correction(calibration, self._constants.temperature, self._ranking)
+
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
 
@@ -201,7 +197,7 @@ class Adapter:
 
     def ranks(
         self, queries: Any, answers: np.ndarray, *, learn: bool = True
-    ) -> tuple[np.ndarray, dict[str, float]]:
+    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Learns from one batch, then says where right answers stand; the rest stays on the device.
 
         Args:
@@ -210,7 +206,8 @@ class Adapter:
             learn: False leaves the state as it is; the diagnostics are empty then.
 
         Returns:
-            ranks [B, R] int32, see `retrieval.ranks.ranks_of`, and the diagnostics.
+            ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
+            "calibrated" unless calibration is off; and the diagnostics.
 
         Raises:
             UserError: see `adapt` and `ranks_of`; after a fault in the answers nothing has been
@@ -219,43 +216,16 @@ class Adapter:
         self._gallery.check_answers(answers)
         embeddings, diagnostics, count = self._padded(queries, learn)
         padded = np.pad(answers, ((0, len(embeddings) - count), (0, 0)), mode="edge")
-        return self._gallery.ranks(embeddings, padded)[:count], diagnostics
-
-    def save(self, path: str | Path) -> None:
-        """Writes the whole state to a folder, over what an earlier `save` wrote there.
-
-        Raises:
-            UserError: the folder holds something else.
-        """
-        save_adapter(path, self._identity, self.state)
-
-    def restore(self, path: str | Path) -> None:
-        """Goes on from what `save` wrote; the next batch gives the same numbers as then.
-
-        Raises:
-            UserError: nothing was saved there, or by an adapter of another method, query, model,
-                gallery or settings (the number of devices may differ, and the seed comes back).
-        """
-        self._state = replicate(restore_adapter(path, self._identity, self.state), self._devices)
-
-    @cached_property
-    def _identity(self) -> dict[str, Any]:
-        settings = self._own.to_dict() | self._settings.to_dict()
-        for name in ("devices", "seed"):  # the seed is part of the state
-            del settings[name]
-        return {
-            "method": self._method,
-            "query": self._query,
-            "fusion": self._fusion and asdict(self._fusion),
-            "settings": settings,
-            "model": hash_of((self._constants.source, self._constants.frozen)),
-            "gallery": hash_of(self.gallery),
-        }
+        found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
+        if self._ranking.calibration != "off":
+            ranks = self._gallery.ranks(embeddings, padded, self.correction())
+            found["calibrated"] = ranks[:count]
+        return found, diagnostics
 
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k)
+        scores, indices = self._gallery.best(embeddings, k, self.correction())
         return SearchResult(indices[:count], scores[:count], diagnostics)
 
     def _padded(self, queries: Any, learn: bool) -> tuple[jax.Array, dict[str, float], int]:
@@ -281,10 +251,4 @@ class Adapter:
         return embeddings, values, count
 
 
-def _check_gallery(rows: np.ndarray, model: TwoTower) -> None:
-    check_embeddings(rows)
-    if rows.shape[1] != model.dim:
-        raise UserError(
-            f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
-            f"{model.dim} wide; embed the gallery with the same checkpoint"
-        )
+_correction = jax.jit(calibrated_correction, static_argnums=2)

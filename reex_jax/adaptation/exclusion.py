@@ -30,19 +30,21 @@ def contains(
 
 
 def exclude_candidates(
-    plausible: Int[Array, "batch k"], items: Int[Array, " batch"], mask: Bool[Array, " batch"]
-) -> Bool[Array, "batch batch"]:
-    """E_i among the batch's candidates: j != i whose item is not plausible for i.
+    plausible: Int[Array, "batch k"],
+    items: Int[Array, " candidates"],
+    mask: Bool[Array, " candidates"],
+) -> Bool[Array, "batch candidates"]:
+    """E_i among candidates of this batch and others: j != i whose item is not plausible for i.
 
     For example, plausible [[0, 1], [1, 2], [5, 0]] and items [0, 1, 5] give
     [[F, F, T], [T, F, T], [F, T, F]].
 
     Args:
         plausible: see `plausible_sets`.
-        items: the gallery item behind each query's proxy.
+        items: the gallery item behind each candidate; candidate i is query i's own proxy.
         mask: a padded query is no candidate.
     """
-    others = ~jnp.eye(items.shape[0], dtype=bool)
+    others = ~jnp.eye(plausible.shape[0], items.shape[0], dtype=bool)
     return others & mask[None, :] & ~contains(plausible, items)
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, Key
 
 from reex_jax.arrays import cosines, log_softmax_at
+from reex_jax.retrieval.calibration import Calibration, correction, observe
+from reex_jax.settings.ranking import Ranking
 
 Parameters = Any  # a pytree of the adapted float32 arrays
 State = Any  # a pytree of arrays whose shapes never change
@@ -32,6 +34,10 @@ class Batch:
         step: 0 for the first update on this batch.
         index: how many batches of the stream came before.
         key: random key of this batch and step.
+        sources: the same queries, embedded by the source model; constant.
+        counted: rows that are real and no repeats of recent queries.
+        calibration: what the stream has shown of the gallery before this batch.
+        ranking: how ranking corrects for hubs.
         shuffled: embeds the same queries with their parts (patches, tokens) in random order:
             [batch, dim] float32, constant. Costs a forward pass when called.
     """
@@ -43,6 +49,10 @@ class Batch:
     step: Int32[Array, ""]
     index: Int32[Array, ""]
     key: Key[Array, ""]
+    sources: Float[Array, "batch dim"]
+    counted: Bool[Array, " batch"]
+    calibration: Calibration
+    ranking: Ranking
     shuffled: Callable[[], Float[Array, "batch dim"]]
 
     @property
@@ -59,6 +69,20 @@ class Batch:
         """log softmax over the gallery, at so many of the model's own temperatures."""
         return log_softmax_at(self.similarities, relative_temperature * self.temperature)
 
+    def correction(self) -> Float[Array, " items"]:
+        """What ranking takes from each item's cosines, this batch included; constant."""
+        queries = jax.lax.stop_gradient(self.queries)
+        state = observe(
+            self.calibration,
+            queries,
+            self.sources,
+            self.counted,
+            self.gallery,
+            self.temperature,
+            self.ranking,
+        )
+        return correction(state, self.temperature, self.ranking)
+
 
 class Loss(NamedTuple):
     """What a loss gives back.
@@ -69,6 +93,7 @@ class Loss(NamedTuple):
         confident: scalar float32, the share of the real queries that the method trusts.
         moves: scalar bool; False leaves parameters and optimiser as they are in this step.
         restore: scalar bool; True puts both back to where the stream began, after the step.
+        rate: scalar float32, the share of the learning rate that the step takes.
         decay: scalar float32 in 0..1, the share of the way back to the source that the parameters
             go after the step; what keeps a long stream from drifting.
     """
@@ -78,6 +103,7 @@ class Loss(NamedTuple):
     confident: jax.Array | float = 1.0
     moves: jax.Array | bool = True
     restore: jax.Array | bool = False
+    rate: jax.Array | float = 1.0
     decay: jax.Array | float = 0.0
 
 
@@ -154,6 +180,12 @@ def no_state(start: Start) -> State:
     return ()
 
 
+def no_items(state: State, origin: np.ndarray) -> State:
+    """The state of an objective that remembers no gallery items follows any gallery."""
+    del origin
+    return state
+
+
 @dataclass(frozen=True)
 class Objective:
     """An adaptation method.
@@ -163,9 +195,14 @@ class Objective:
         init: `Start` -> the state before the first batch.
         differentiate: how a step's gradient comes from the loss.
         learns: False for a method that never updates; it costs one forward pass.
+        adam_eps: of Adam; a large one makes small gradients small steps.
+        regrown: (state, origin [M] int32) -> the state for another gallery of M items; origin has
+            each one's position in the old gallery, -1 for a new item. Not compiled.
     """
 
     loss: LossFunction
     init: Callable[[Start], State] = no_state
     differentiate: Differentiation = plain_gradient
     learns: bool = True
+    adam_eps: float = 1e-8
+    regrown: Callable[[State, np.ndarray], State] = no_items

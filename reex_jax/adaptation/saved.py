@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from reex_jax.adaptation.update import AdaptState
+from reex_jax.adaptation.state import AdaptState
 from reex_jax.checkpoints import open_checkpoints, restore_latest, save_state
 from reex_jax.errors import UserError
+from reex_jax.files import home
 
 IDENTITY = "adapter.json"
 
@@ -36,7 +37,7 @@ def save_adapter(path: str | Path, identity: dict[str, Any], state: AdaptState) 
     Raises:
         UserError: the folder holds something else, or is a file.
     """
-    folder = Path(path)
+    folder = home(path)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give a new or empty folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / IDENTITY).is_file():
@@ -46,6 +47,24 @@ def save_adapter(path: str | Path, identity: dict[str, Any], state: AdaptState) 
     with open_checkpoints(folder, keep=1) as manager:
         # Not the number of batches: a manager passes over, in silence, a step before its last.
         save_state(manager, (manager.latest_step() or 0) + 1, state)
+
+
+def read_identity(path: str | Path) -> dict[str, Any]:
+    """Of what adapter a saved state is.
+
+    Raises:
+        UserError: nothing was saved there, or the file is damaged.
+    """
+    file = home(path) / IDENTITY
+    if not file.is_file():
+        raise UserError(f"{path} holds no saved adapter ({IDENTITY} is missing)")
+    try:
+        saved = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}); save the adapter anew") from error
+    if not isinstance(saved, dict):
+        raise UserError(f"{file} is damaged (no mapping); save the adapter anew")
+    return saved
 
 
 def restore_adapter(path: str | Path, identity: dict[str, Any], state: AdaptState) -> AdaptState:
@@ -59,23 +78,22 @@ def restore_adapter(path: str | Path, identity: dict[str, Any], state: AdaptStat
     Raises:
         UserError: nothing was saved there, or by an adapter of another identity.
     """
-    file = Path(path) / IDENTITY
-    if not file.is_file():
-        raise UserError(f"{path} holds no saved adapter ({IDENTITY} is missing)")
-    try:
-        saved = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}); save the adapter anew") from error
-    plain = json.loads(_text(identity))
+    saved, plain = read_identity(path), json.loads(_text(identity))
     for key in identity:
-        own, theirs = plain[key], saved.get(key) if isinstance(saved, dict) else None
+        own, theirs = plain[key], saved.get(key)
         if theirs != own:
             raise UserError(
                 f"{path} was saved with {_difference(key, theirs, own)}; make an Adapter like the "
                 "saved one"
             )
-    with open_checkpoints(Path(path), keep=1) as manager:
-        restored, step = restore_latest(manager, state)
+    with open_checkpoints(home(path), keep=1) as manager:
+        try:
+            restored, step = restore_latest(manager, state)
+        except Exception as error:  # orbax and its stores raise many sorts
+            raise UserError(
+                f"{path}: the saved state is damaged ({type(error).__name__}: {error!s:.200}); "
+                "save the adapter anew"
+            ) from error
     if step == 0:
         raise UserError(f"{path} holds no saved state beside {IDENTITY}; save the adapter anew")
     return restored

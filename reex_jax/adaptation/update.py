@@ -13,36 +13,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int32, Key, Shaped
 
 from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder
+from reex_jax.adaptation.guard import judge
 from reex_jax.adaptation.masked import per_row_keys
-from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem, Start, State
+from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
+from reex_jax.adaptation.replicas import AXIS
+from reex_jax.adaptation.state import AdaptState, make_optimizer
+from reex_jax.retrieval.calibration import Calibration, new_queries, observe
 from reex_jax.settings.adaptation import AdaptSettings
-
-AXIS = "devices"
-
-
-class AdaptState(NamedTuple):
-    """Everything that changes while a stream is adapted to; a checkpoint holds it whole.
-
-    Attributes:
-        parameters: the adapted parameters.
-        optimizer: AdamW's moments.
-        objective: the objective's own state.
-        seed: of whatever the method draws at random; only `Adapter.reset` changes it.
-        batches: batches seen.
-        skipped: updates left out because loss or gradient was not finite.
-    """
-
-    parameters: Parameters
-    optimizer: Any
-    objective: State
-    seed: Int32[Array, ""]
-    batches: Int32[Array, ""]
-    skipped: Int32[Array, ""]
+from reex_jax.settings.ranking import Ranking
 
 
 class Diagnostics(NamedTuple):
@@ -52,39 +34,13 @@ class Diagnostics(NamedTuple):
         loss: at the last step.
         confident: the share of queries that the method trusted at the last step.
         skipped: updates of this batch that were left out as not finite.
+        restored: 1 where the batch found the model ruined, and it was put back to the source.
     """
 
     loss: Float[Array, ""]
     confident: Float[Array, ""]
     skipped: Int32[Array, ""]
-
-
-def make_optimizer(weight_decay: float) -> optax.GradientTransformation:
-    """AdamW as PyTorch has it, up to the factor -learning_rate (Loshchilov and Hutter, 2019)."""
-    return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(weight_decay))
-
-
-def initial_state(
-    objective: Objective, settings: AdaptSettings, constants: Constants, seed: int | None = None
-) -> AdaptState:
-    """The state before the first batch; its arrays are copies, so that steps may donate them.
-
-    Args:
-        objective: whose own state is made.
-        settings: of the adapter.
-        constants: before they are replicated.
-        seed: None for that of the settings.
-    """
-    source = jax.tree.map(jnp.copy, constants.source)
-    start = Start(settings.batch_size, constants.gallery, source)
-    return AdaptState(
-        source,
-        make_optimizer(settings.weight_decay).init(source),
-        objective.init(start),
-        jnp.int32(settings.seed if seed is None else seed),
-        jnp.int32(0),
-        jnp.int32(0),
-    )
+    restored: Int32[Array, ""]
 
 
 Update = Callable[..., tuple[AdaptState, jax.Array, Diagnostics]]
@@ -99,6 +55,10 @@ class _View:
         constants: what it reads.
         inputs: of the device's own queries.
         mask: of the whole batch.
+        sources: the whole batch, embedded by the source model.
+        counted: rows that are real and no repeats of recent queries.
+        calibration: before this batch.
+        ranking: how ranking corrects for hubs.
         index: how many batches came before.
         key: of this batch.
     """
@@ -107,6 +67,10 @@ class _View:
     constants: Constants
     inputs: Inputs
     mask: Bool[Array, " batch"]
+    sources: Float[Array, "batch dim"]
+    counted: Bool[Array, " batch"]
+    calibration: Calibration
+    ranking: Ranking
     index: Int32[Array, ""]
     key: Key[Array, ""]
 
@@ -132,11 +96,17 @@ class _View:
             step=step,
             index=self.index,
             key=key,
+            sources=self.sources,
+            counted=self.counted,
+            calibration=self.calibration,
+            ranking=self.ranking,
             shuffled=shuffled,
         )
 
 
-def make_update(objective: Objective, encoder: QueryEncoder, settings: AdaptSettings) -> Update:
+def make_update(
+    objective: Objective, encoder: QueryEncoder, settings: AdaptSettings, ranking: Ranking
+) -> Update:
     """All updates on one batch, as one function of one device.
 
     Returns:
@@ -144,7 +114,7 @@ def make_update(objective: Objective, encoder: QueryEncoder, settings: AdaptSett
         embeddings to rank [B, d] float32 of the whole batch, `Diagnostics`). It must run under an
         axis named AXIS.
     """
-    optimizer = make_optimizer(settings.weight_decay)
+    optimizer = make_optimizer(settings.weight_decay, objective.adam_eps)
     steps = settings.steps if objective.learns else 0
 
     def update(
@@ -155,7 +125,7 @@ def make_update(objective: Objective, encoder: QueryEncoder, settings: AdaptSett
             scale = whole_mask.sum(dtype=jnp.float32) / settings.rate_batch
             constants = constants._replace(learning_rate=scale * constants.learning_rate)
         key = jax.random.fold_in(jax.random.key(state.seed), state.batches)
-        view = _View(encoder, constants, inputs, whole_mask, state.batches, key)
+        view = _view(encoder, constants, inputs, whole_mask, state, ranking, key)
 
         def one(state: AdaptState, step: Int32[Array, ""]) -> tuple[AdaptState, Any]:
             forward, mean = partial(view.batch, step), partial(jax.lax.pmean, axis_name=AXIS)
@@ -165,22 +135,80 @@ def make_update(objective: Objective, encoder: QueryEncoder, settings: AdaptSett
             )
             state, skipped = _apply(optimizer, constants, state, taken.gradient, taken.loss)
             confident = jnp.asarray(taken.loss.confident, jnp.float32)
-            return state, (taken.queries, Diagnostics(taken.loss.value, confident, skipped))
+            return state, (taken.queries, taken.loss.value, confident, skipped)
 
         if steps == 0:
-            nothing = Diagnostics(jnp.float32(0), jnp.float32(1), jnp.int32(0))
-            queries = view.embed(state.parameters, inputs)
-            return state._replace(batches=state.batches + 1), queries, nothing
-        state, (queries, each) = jax.lax.scan(one, state, jnp.arange(steps, dtype=jnp.int32))
+            nothing = Diagnostics(jnp.float32(0), jnp.float32(1), jnp.int32(0), jnp.int32(0))
+            queries = view.embed(state.parameters, inputs) if objective.learns else view.sources
+            return _seen(state, view, queries), queries, nothing
+        state, (queries, losses, confident, skipped) = jax.lax.scan(
+            one, state, jnp.arange(steps, dtype=jnp.int32)
+        )
         ranked = {
             "last_forward": lambda: queries[-1],
             "before": lambda: queries[0],
             "after": lambda: view.embed(state.parameters, inputs),
         }[settings.score]()
-        diagnostics = Diagnostics(each.loss[-1], each.confident[-1], each.skipped.sum())
-        return state._replace(batches=state.batches + 1), ranked, diagnostics
+        verdict = judge(ranked, view.sources, whole_mask, failed=skipped.min() > 0)
+        restored = verdict.ruined.astype(jnp.int32)
+        state = _restored(state, constants, optimizer, verdict.ruined)
+        diagnostics = Diagnostics(losses[-1], confident[-1], skipped.sum(), restored)
+        return _seen(state, view, verdict.queries), verdict.queries, diagnostics
 
     return update
+
+
+def _view(
+    encoder: QueryEncoder,
+    constants: Constants,
+    inputs: Inputs,
+    mask: Bool[Array, " batch"],
+    state: AdaptState,
+    ranking: Ranking,
+    key: Key[Array, ""],
+) -> _View:
+    sources = _gather(encoder.embed(constants.source, constants, inputs))
+    counted = new_queries(state.calibration, sources, mask, ranking)
+    return _View(
+        encoder,
+        constants,
+        inputs,
+        mask,
+        sources,
+        counted,
+        state.calibration,
+        ranking,
+        state.batches,
+        key,
+    )
+
+
+def _seen(state: AdaptState, view: _View, queries: Float[Array, "batch dim"]) -> AdaptState:
+    """The state after a batch that is ranked as `queries`."""
+    constants = view.constants
+    calibration = observe(
+        view.calibration,
+        queries,
+        view.sources,
+        view.counted,
+        constants.gallery,
+        constants.temperature,
+        view.ranking,
+    )
+    return state._replace(calibration=calibration, batches=state.batches + 1)
+
+
+def _restored(
+    state: AdaptState,
+    constants: Constants,
+    optimizer: optax.GradientTransformation,
+    ruined: Bool[Array, ""],
+) -> AdaptState:
+    """The state with the source's parameters and a fresh optimiser where the model is ruined."""
+    fresh = (constants.source, optimizer.init(constants.source))
+    parameters, moments = _choose(ruined, fresh, (state.parameters, state.optimizer))
+    restored = state.restored + ruined.astype(jnp.int32)
+    return state._replace(parameters=parameters, optimizer=moments, restored=restored)
 
 
 def _apply(
@@ -197,7 +225,7 @@ def _apply(
     # optax raises a float to the power of its int32 count.
     with jax.numpy_dtype_promotion("standard"):
         changes, moments = optimizer.update(gradient, state.optimizer, state.parameters)
-    rate, back = constants.learning_rate, loss.decay
+    rate, back = loss.rate * constants.learning_rate, loss.decay
     moved = jax.tree.map(
         lambda p, c, source: p - rate * c + back * (source - p),
         state.parameters,
@@ -235,13 +263,14 @@ def compile_update(
     objective: Objective,
     encoder: QueryEncoder,
     settings: AdaptSettings,
+    ranking: Ranking,
     devices: Sequence[jax.Device],
 ) -> Update:
     """`make_update` over devices by `jax.pmap`; every argument has a leading device axis.
 
     The state is donated.
     """
-    update = make_update(objective, encoder, settings)
+    update = make_update(objective, encoder, settings, ranking)
     return jax.pmap(update, axis_name=AXIS, devices=devices, donate_argnums=1)
 
 
@@ -256,22 +285,3 @@ def compile_embed(
         return _gather(encoder.embed(parameters, constants, inputs))
 
     return jax.pmap(embed, axis_name=AXIS, devices=devices)
-
-
-def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """A copy of every array on each device, with a leading device axis."""
-    mesh = jax.sharding.Mesh(devices, (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
-
-    def copies(x: jax.Array | np.ndarray) -> jax.Array:
-        x = x[None]
-        parts = [jax.device_put(x, device) for device in devices]
-        shape = (len(devices), *x.shape[1:])
-        return jax.make_array_from_single_device_arrays(shape, sharding, parts)
-
-    return jax.tree.map(copies, tree)
-
-
-def first_copy(tree: Any) -> Any:
-    """The first device's copy of what `replicate` made or a step returned."""
-    return jax.tree.map(lambda x: x.addressable_shards[0].data[0], tree)

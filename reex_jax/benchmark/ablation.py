@@ -11,7 +11,8 @@ from reex_jax.benchmark.methods import check_methods, method_settings
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.errors import UserError
 from reex_jax.reporting.ablation_report import REFERENCES, Level
-from reex_jax.reporting.run_folder import Row, RunFolder
+from reex_jax.reporting.rows import Row
+from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.settings.choices import QUERY_OF
 from reex_jax.settings.experiment import Experiment, Variant
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.progress import Progress
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.pipeline import PreparedBatch, prepared_batches
 from reex_jax.queries.prepare import (
@@ -39,9 +39,10 @@ class Course:
         step_ms: median milliseconds of adapting to one batch and ranking it.
         compile_s: how much longer than that the first batch took; compilation, mostly.
         loss: mean over batches, of the last step on each; batches where it is not finite do not
-            count, and None says that there is no other.
+            count, and None says that there is no other, or that the method never learns.
         confident: mean share of queries that the method trusted; likewise.
         skipped: updates left out because they were not finite.
+        restored: how often a ruined model was put back to the source.
     """
 
     queries_per_s: float
@@ -50,6 +51,7 @@ class Course:
     loss: float | None
     confident: float | None
     skipped: int
+    restored: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +62,12 @@ class Measured:
         stream: which.
         row: one line of metrics.jsonl, without the method.
         ranks: [num_queries] int32, zero-based rank of each query's best right answer, in the order
-            of the data set.
+            of the data set; by ranking: "plain" and, unless it is off, "calibrated".
     """
 
     stream: Stream
     row: dict[str, Any]
-    ranks: np.ndarray
+    ranks: dict[str, np.ndarray]
 
 
 def build_gallery(
@@ -122,7 +124,11 @@ def measure(
         preparation = repaired_preparation(model, repairs)
     batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
     ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
-    return [_measured(data, stream, ranks[stream][positions], course) for stream in one.streams]
+    measured = []
+    for stream in one.streams:
+        own = {ranking: found[stream][positions] for ranking, found in ranks.items()}
+        measured.append(_measured(data, stream, own, course))
+    return measured
 
 
 Order = Sequence[tuple[Stream, int]]
@@ -161,27 +167,29 @@ def _adapt(
     order: Order,
     batches: Iterator[PreparedBatch],
     progress: bool,
-) -> tuple[dict[Stream, np.ndarray], Course]:
-    """Each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
-    ranks = {stream: np.full(answers.shape, -1, np.int32) for stream in one.streams}
+) -> tuple[dict[str, dict[Stream, np.ndarray]], Course]:
+    """Ranking -> each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
+    ranks: dict[str, dict[Stream, np.ndarray]] = {}
     seconds, diagnostics = [], []
     began = time.perf_counter()
-    with tqdm(
-        total=len(order), unit="query", leave=False, disable=None if progress else True
-    ) as bar:
+    with Progress(len(order), unit="query", leave=False, label=str(one), shown=progress) as bar:
         for batch in batches:
             step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
             found, how = adapter.ranks(_first_rows(batch.inputs, len(asked)), right)
-            for (stream, position), query_ranks in zip(asked, found, strict=True):
-                ranks[stream][position] = query_ranks
+            for ranking, own in found.items():
+                if ranking not in ranks:
+                    ranks[ranking] = {s: np.full(answers.shape, -1, np.int32) for s in one.streams}
+                for (stream, position), query_ranks in zip(asked, own, strict=True):
+                    ranks[ranking][stream][position] = query_ranks
             seconds.append(time.perf_counter() - step_began)
             diagnostics.append(how)
             bar.update(len(asked))
-            bar.set_postfix(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
+            if adapter.learns:
+                bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
     whole = time.perf_counter() - began
-    return ranks, _course(len(order) / whole, seconds, diagnostics)
+    return ranks, _course(len(order) / whole, seconds, diagnostics, adapter.learns)
 
 
 def _first_rows(inputs: Any, count: int) -> Any:
@@ -189,16 +197,20 @@ def _first_rows(inputs: Any, count: int) -> Any:
 
 
 def _course(
-    queries_per_s: float, seconds: Sequence[float], diagnostics: Sequence[dict[str, float]]
+    queries_per_s: float,
+    seconds: Sequence[float],
+    diagnostics: Sequence[dict[str, float]],
+    learns: bool,
 ) -> Course:
     step = float(np.median(seconds))
     return Course(
         queries_per_s=queries_per_s,
         step_ms=1e3 * step,
         compile_s=max(0.0, seconds[0] - step),
-        loss=_mean([how["loss"] for how in diagnostics]),
-        confident=_mean([how["confident"] for how in diagnostics]),
+        loss=_mean([how["loss"] for how in diagnostics]) if learns else None,
+        confident=_mean([how["confident"] for how in diagnostics]) if learns else None,
         skipped=sum(int(how["skipped"]) for how in diagnostics),
+        restored=sum(int(how["restored"]) for how in diagnostics),
     )
 
 
@@ -207,13 +219,18 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def _measured(data: RetrievalSet, stream: Stream, ranks: np.ndarray, course: Course) -> Measured:
+def _measured(
+    data: RetrievalSet, stream: Stream, ranks: dict[str, np.ndarray], course: Course
+) -> Measured:
     row = {
         **asdict(stream),
-        "num_queries": len(ranks),
+        "num_queries": len(ranks["plain"]),
         "gallery_size": data.gallery_size(stream.direction),
-        **retrieval_metrics(ranks),
-        **recall_interval(ranks, seed=stream.seed),
         **asdict(course),
     }
-    return Measured(stream, row, best_ranks(ranks).astype(np.int32))
+    for ranking, found in ranks.items():
+        metrics = {**retrieval_metrics(found), **recall_interval(found, seed=stream.seed)}
+        prefix = "" if ranking == "plain" else f"{ranking}_"
+        row |= {f"{prefix}{name}": value for name, value in metrics.items()}
+    best = {ranking: best_ranks(found).astype(np.int32) for ranking, found in ranks.items()}
+    return Measured(stream, row, best)

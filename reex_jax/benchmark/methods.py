@@ -40,7 +40,7 @@ def make_adapter(
     experiment: Experiment, model: TwoTower, gallery: Gallery, method: str, direction: str
 ) -> Adapter:
     """The adapter with which the benchmark runs a method."""
-    settings = method_settings(experiment, method, direction)
+    settings = method_settings(experiment, method, direction) | {"ranking": experiment.rank}
     if experiment.repairs(direction):
         gsr = experiment.gsr
         settings |= {"fusion": gsr.fusion, "fusion_settings": gsr.fusion_settings}

@@ -1,5 +1,6 @@
 """Runs every pass of an experiment of which a stream has not been measured yet."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -13,14 +14,19 @@ from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter
 from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.errors import UserError
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.progress import Progress
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.streams import Pass, Stream, chosen_queries, list_passes, list_streams
 from reex_jax.reporting.environment import peak_memory_mb
-from reex_jax.reporting.run_folder import Row, RunFolder, stream_key
+from reex_jax.reporting.rows import Row, stream_key
+from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.retrieval.gallery import Gallery
 from reex_jax.settings.experiment import Experiment
+
+_log = logging.getLogger(__name__)
 
 StreamKey = tuple[Any, ...]
 """A method and a stream, as `stream_key` gives them."""
@@ -54,7 +60,7 @@ def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
         for direction in experiment.directions
     ]
     total = sum(len(own) for _, _, own in work)
-    with tqdm(total=total, unit="pass", disable=None if experiment.progress else True) as bar:
+    with Progress(total, unit="pass", shown=experiment.progress) as bar:
         for method, direction, own in work:
             due = passes_due(run.folder, method, own, missing)
             if any(due):
@@ -93,39 +99,59 @@ def _adapted(
     method: str,
     passes: Sequence[Pass],
     due: Sequence[bool],
-    bar: tqdm,
+    bar: Progress,
 ) -> Iterator[Measured]:
     """The passes of one method and direction that are due; each from where it must start."""
-    experiment, data, folder = run.experiment, run.data, run.folder
     for number, one in enumerate(passes):
-        bar.set_description(f"{method} {one}")
+        bar.label(f"{method} {one}")
         if due[number]:
             if not one.carries_over:
                 adapter.reset(seed=one.streams[0].seed)
             elif not due[number - 1]:
-                adapter.restore(_end(folder, method, passes[number - 1]))
-            results = measure(
-                adapter,
-                run.model,
-                data,
-                run.source,
-                one,
-                chosen_queries(data.num_queries(one.direction), experiment.max_queries),
-                batch_size=experiment.batch_size,
-                workers=experiment.data.workers,
-                progress=experiment.progress,
-                repairs=(run.repairs if experiment.repairs(one.direction) else None),
-            )
+                _go_on(run, adapter, method, passes, number - 1)
+            results = _measure(run, adapter, one)
             # Before the rows: these say that all of a stream is there.
             if number + 1 < len(passes) and passes[number + 1].carries_over:
-                adapter.save(_end(folder, method, one))
+                adapter.save(_end(run.folder, method, one))
             yield from results
         bar.update()
 
 
+def _measure(run: Prepared, adapter: Adapter, one: Pass) -> list[Measured]:
+    experiment = run.experiment
+    return measure(
+        adapter,
+        run.model,
+        run.data,
+        run.source,
+        one,
+        chosen_queries(run.data.num_queries(one.direction), experiment.max_queries),
+        batch_size=experiment.batch_size,
+        workers=experiment.data.workers,
+        progress=experiment.progress,
+        repairs=run.repairs if experiment.repairs(one.direction) else None,
+    )
+
+
+def _go_on(run: Prepared, adapter: Adapter, method: str, passes: Sequence[Pass], last: int) -> None:
+    """Puts the adapter where it was when a pass ended; where its checkpoint is damaged, by doing
+    that pass again."""
+    end = _end(run.folder, method, passes[last])
+    try:
+        adapter.restore(end)
+    except UserError as error:
+        _log.warning("%s; what was learned until then is learned again", error)
+        if passes[last].carries_over:
+            _go_on(run, adapter, method, passes, last - 1)
+        else:
+            adapter.reset(seed=passes[last].streams[0].seed)
+        _measure(run, adapter, passes[last])
+
+
 def _written(run: Prepared, method: str, result: Measured) -> Row:
     row = {"method": method, **result.row, "peak_memory_mb": round(peak_memory_mb(), 1)}
-    np.save(run.folder.ranks(row), result.ranks)  # before the row, as above
+    for ranking, ranks in result.ranks.items():  # before the row, as above
+        np.save(run.folder.ranks(row, ranking), ranks)
     run.folder.append(row)
     if run.experiment.progress:
         tqdm.write(_summary(row, result.stream))
@@ -137,6 +163,9 @@ def _summary(row: Row, stream: Stream) -> str:
     course = "" if loss is None else f"  loss {loss:.3f}"
     course += "" if confident is None else f"  confident {confident:.2f}"
     skipped = f"  {row['skipped']} updates skipped" if row["skipped"] else ""
+    skipped += f"  put back to the source {row['restored']} times" if row["restored"] else ""
+    calibrated = row.get("calibrated_recall@1")
+    course = ("" if calibrated is None else f"  calibrated {calibrated:.1f}") + course
     return (
         f"{row['method']} {stream}: R@1 {row['recall@1']:.1f}  R@10 {row['recall@10']:.1f}"
         f"{course}  ({row['queries_per_s']:.0f} queries/s){skipped}"

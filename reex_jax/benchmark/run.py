@@ -16,9 +16,11 @@ from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.streams import Stream, list_streams
 from reex_jax.queries.texts import text_queries
+from reex_jax.redaction import redacted
 from reex_jax.reporting.environment import describe_environment
 from reex_jax.reporting.events import write_events
-from reex_jax.reporting.run_folder import Row, RunFolder, open_run, read_rows, run_id, stream_key
+from reex_jax.reporting.rows import Row, read_rows, stream_key
+from reex_jax.reporting.run_folder import RunFolder, alone_in, open_run, run_id
 from reex_jax.settings.choices import OFF
 from reex_jax.settings.data import SCENES
 from reex_jax.settings.experiment import Experiment
@@ -63,10 +65,11 @@ def run_benchmark(
             flush=True,
         )
     if missing:
-        run = _prepare(experiment, model, folder, missing, arguments)
-        for row in run_passes(run, set(missing)):
-            finished[stream_key(row)] = row
-        write_events(folder.path, [finished[key] for key in keys])
+        with alone_in(folder):
+            run = _prepare(experiment, model, folder, missing, arguments)
+            for row in run_passes(run, set(missing)):
+                finished[stream_key(row)] = row
+            write_events(folder.path, [finished[key] for key in keys])
     return folder, [finished[key] for key in keys]
 
 
@@ -76,10 +79,14 @@ def _open_folder(experiment: Experiment, model: TwoTower, arguments: Sequence[st
     rewriter = None if experiment.gsr.rewriter == OFF else rewriter_identity(experiment.gsr)
     files = [sha256, *([sentences["sha256"]] if sentences else []), *filter(None, [rewriter])]
     # Through JSON, so that tuples compare equal to the lists read back.
-    values = [experiment.to_dict(), run_identity(experiment, files)]
+    plain = experiment.to_dict()
+    plain["gsr"]["base_url"] = redacted(plain["gsr"]["base_url"])
+    values = [plain, run_identity(experiment, files)]
     config, identity = json.loads(json.dumps(values))
     name = experiment.run_id or run_id(experiment.method, identity)
-    environment = describe_environment(model.folder, sha256, sentences, rewriter, arguments)
+    environment = describe_environment(
+        model.folder, sha256, sentences, rewriter, [redacted(word) for word in arguments]
+    )
     path = Path(experiment.results) / experiment.name / name
     return open_run(path, config, environment, identity)
 

@@ -25,7 +25,8 @@ def write_captions(experiment: Experiment, out: str | Path) -> None:
     Raises:
         UserError: the data is missing or faulty, or the file cannot be written.
     """
-    data = load_data((experiment.shrunk() if experiment.runlocal else experiment).data)
+    experiment = experiment.shrunk() if experiment.runlocal else experiment
+    data = load_data(experiment.data, decode=False)
     lines = [
         json.dumps({"caption_id": name, "caption": caption}, ensure_ascii=False) + "\n"
         for name, caption in zip(data.caption_ids, data.captions, strict=True)

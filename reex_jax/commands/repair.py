@@ -1,6 +1,7 @@
 """Repairs every text query of an experiment ahead of its run; needs no accelerator and no JAX."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from reex_jax.commands.arguments import Arguments
@@ -12,7 +13,7 @@ from reex_jax.gsr.repair import FAILED
 from reex_jax.gsr.rewriters import make_rewriter
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.texts import text_queries
-from reex_jax.settings.choices import OFF, REWRITERS
+from reex_jax.settings.choices import OFF, REWRITERS, TEXT_TO_IMAGE
 from reex_jax.settings.experiment import Experiment
 
 
@@ -43,7 +44,10 @@ def repair_queries(
             f"gsr.rewriter is '', so there is nothing to do; choose one: {', '.join(REWRITERS[1:])}"
         )
     rewriter = make_rewriter(settings, load_dictionary(settings.captions))
-    data = load_data(experiment.data)
+    experiment = _captions_only(experiment)
+    # Images that a run leaves out decide which queries it draws; else they are none of ours.
+    drawn = experiment.max_queries > 0 and experiment.data.on_error == "skip"
+    data = load_data(experiment.data, decode=drawn)
     texts = text_queries(experiment, data, run_queries(experiment, data))
     print(f"repairing text queries with {rewriter.identity}, into {settings.cache}", flush=True)
     if runner:
@@ -57,6 +61,16 @@ def repair_queries(
             "same command again to ask for them once more"
         )
     return summary
+
+
+def _captions_only(experiment: Experiment) -> Experiment:
+    """The same without what concerns images: their direction, and their cache."""
+    directions = (TEXT_TO_IMAGE,) if TEXT_TO_IMAGE in experiment.directions else ()
+    return replace(
+        experiment,
+        directions=directions or experiment.directions,
+        data=replace(experiment.data, cache=""),
+    )
 
 
 def _beam_pass() -> Callable[..., PassSummary]:

@@ -4,6 +4,7 @@ python -m reex_jax COMMAND --config=FILE[:SWEEPS] --config.KEY=VALUE --OPTION=VA
 """
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,8 +56,8 @@ def find(home: str) -> Any:
 def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
     """Parses, does the work, and ends the process.
 
-    Exit status 0; 1 after one line on stderr where the user must mend something. Libraries' log
-    messages below warnings are left out.
+    Exit status 0; 1 after one line on stderr where the user must mend something; 130 and 143 after
+    Ctrl-C and SIGTERM. Libraries' log messages below warnings are left out.
 
     Args:
         command: what to do.
@@ -72,11 +73,36 @@ def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _without_traceback(work: Callable[[], Any]) -> NoReturn:
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         work()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        _end("interrupted", signal.SIGINT)
+    except _Terminated:
+        _end("terminated", signal.SIGTERM)
+    except MemoryError:
+        sys.exit("error: not enough memory; take fewer or smaller queries, or a smaller batch_size")
+    except OSError as error:
+        # Disk full, a folder that vanished, no permission: nothing in the code to mend.
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"error: {place}{error.strerror or error}; what was finished is kept")
     sys.exit(0)
+
+
+class _Terminated(BaseException):
+    """The system asks the process to end; a KeyboardInterrupt of another name."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise _Terminated
+
+
+def _end(how: str, number: signal.Signals) -> NoReturn:
+    """Says what is left, and ends with the status that shells give a signal."""
+    print(f"{how}; what was finished is kept, the same command goes on from there", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def read_arguments(command: Command, given: Sequence[str]) -> Arguments:

@@ -3,16 +3,20 @@
 import csv
 import json
 import posixpath
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from reex_jax.datasets.skipped import Skipped
 from reex_jax.errors import UserError
+from reex_jax.files import refuse_pointer
 
 CAPTIONS_FILES = ("captions.jsonl", "captions.json", "captions.csv")
+MAX_CHARACTERS = 10_000
 MAX_WORDS = 1000
 """A longer caption is taken for a mistake, such as a quote that never ends; CLIP reads about 60."""
+_DRIVE = re.compile(r"[A-Za-z]:/")
 
 _EXAMPLE = '{"image": "dog.jpg", "caption": "a dog on a beach"}'
 
@@ -49,6 +53,7 @@ def read_captions(path: Path) -> tuple[list[CaptionRow], list[Skipped]]:
     readers = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv}
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: unknown kind of captions file; use {', '.join(readers)}")
+    refuse_pointer(path)
     rows: list[CaptionRow] = []
     faults: list[Skipped] = []
     numbers: dict[str, int] = {}
@@ -80,7 +85,7 @@ def _check_record(record: object) -> tuple[str, list]:
     if isinstance(record, UserError):
         raise record
     if not isinstance(record, dict):
-        raise UserError(f"expected an object such as {_EXAMPLE}, found {json.dumps(record):.60}")
+        raise UserError(f"expected an object such as {_EXAMPLE}, found {brief(record)}")
     missing = [key for key in ("image", "caption") if key not in record]
     if missing:
         raise UserError(f"no {' and no '.join(map(repr, missing))}; expected {_EXAMPLE}")
@@ -92,17 +97,22 @@ def _check_record(record: object) -> tuple[str, list]:
 
 
 def path_inside(image: object) -> str:
-    """The path of an image in the data folder, normalised.
+    """The path of an image in the data folder, normalised; symbolic links are followed.
 
-    Symbolic links are the user's own and are followed.
+    Back slashes, as Windows writes them, become slashes.
 
     Raises:
         UserError: not a path, or one that leads out of the folder.
     """
     if not isinstance(image, str) or not image.strip() or "\0" in image or not _encodes(image):
-        raise UserError(f"image {image!r:.60} is no path")
-    normal = posixpath.normpath(image)
-    if posixpath.isabs(normal) or normal in (".", "..") or normal.startswith("../"):
+        raise UserError(f"image {brief(image, repr)} is no path")
+    normal = posixpath.normpath(image.replace("\\", "/"))
+    if (
+        posixpath.isabs(normal)
+        or _DRIVE.match(normal)
+        or normal in (".", "..")
+        or normal.startswith("../")
+    ):
         raise UserError(
             f"image {image!r} lies outside the data folder; give a path relative to the folder, "
             "without '..'"
@@ -110,12 +120,22 @@ def path_inside(image: object) -> str:
     return normal
 
 
+def brief(value: object, write: Callable[[object], str] = json.dumps) -> str:
+    """The start of a value from a JSON file, for messages."""
+    try:
+        return write(value)[:60]
+    except RecursionError:
+        return "something nested too deep"
+
+
 def caption_fault(caption: object) -> str | None:
     """What is wrong with a caption; None if it can be used."""
     if not isinstance(caption, str):
-        return f"the caption is no text but {caption!r:.60}"
+        return f"the caption is no text but {brief(caption, repr)}"
     if not _encodes(caption):
         return "the caption has half a character (a lone surrogate); write it anew"
+    if len(caption) > MAX_CHARACTERS:
+        return f"the caption has {len(caption)} characters; shorten it to {MAX_CHARACTERS} at most"
     words = len(caption.split())
     if not words:
         return "the caption is empty"
@@ -154,8 +174,13 @@ def _read_json(path: Path) -> Iterator[tuple[str, object]]:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error}); expected a list of {_EXAMPLE}") from error
+    if isinstance(content, dict) and "images" in content:
+        raise UserError(
+            f"{path}: in the layout of COCO or of Karpathy's splits; read it with "
+            f"data.name=karpathy and data.captions_file={path.name}"
+        )
     if not isinstance(content, list):
-        raise UserError(f"{path}: expected a list of {_EXAMPLE}, found {json.dumps(content):.60}")
+        raise UserError(f"{path}: expected a list of {_EXAMPLE}, found {brief(content)}")
     for number, record in enumerate(content, 1):
         yield f"{path.name} entry {number}", record
 

@@ -1,5 +1,6 @@
 """A user's own data: a folder of images and a file of captions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from reex_jax.datasets.image_files import ImageFiles, check_images
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.datasets.skipped import Skipped, check_on_error, log_skipped, refuse_faults
 from reex_jax.errors import UserError
+from reex_jax.files import FileFinder, home
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ def load_folder(
     on_error: str = "raise",
     *,
     max_images: int = 0,
+    decode: bool = True,
 ) -> LoadedFolder:
     """Reads a folder of images with captions; every image is decoded once to check it.
 
@@ -45,22 +48,24 @@ def load_folder(
         on_error: "raise" refuses the folder for any faulty row or image; "skip" leaves these out
             and logs a warning (in a config: `data.on_error`).
         max_images: only the first so many images that the captions name; 0 for all.
+        decode: False leaves the images unchecked, for work on captions alone.
 
     Raises:
         UserError: no such folder or captions file, a faulty item, or nothing is left.
     """
     check_on_error(on_error)
-    root = Path(root)
+    root = home(root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; check the path of the data")
-    file = root / captions_file if captions_file else _find_captions(root)
+    file = root / home(captions_file) if captions_file else _find_captions(root)
     rows, skipped = read_captions(file)
     refuse_faults(str(file), skipped, on_error)
-    paths = {row.image: root / row.image for row in rows}
+    finder = FileFinder()
+    paths = {row.image: finder.find(root / row.image) for row in rows}
     if max_images:
         paths = dict(list(paths.items())[:max_images])
         rows = [row for row in rows if row.image in paths]
-    broken = check_images(paths)
+    broken = check_images(paths, finder) if decode else []
     refuse_faults(str(root), broken, on_error)
     skipped += broken
     rejected = {fault.id for fault in broken}
@@ -71,7 +76,7 @@ def load_folder(
         raise UserError(
             f"{file}: no usable image with a caption ({len(skipped)} faulty items{hint})"
         )
-    return LoadedFolder(_assembled(root, rows), tuple(skipped))
+    return LoadedFolder(_assembled(root, rows, paths), tuple(skipped))
 
 
 def _find_captions(root: Path) -> Path:
@@ -87,13 +92,13 @@ def _find_captions(root: Path) -> Path:
     raise UserError(f"{root}: has {names}; say with captions_file which one counts")
 
 
-def _assembled(root: Path, rows: list[CaptionRow]) -> RetrievalSet:
+def _assembled(root: Path, rows: list[CaptionRow], paths: Mapping[str, Path]) -> RetrievalSet:
     """The data set; images in order of their first caption, captions in order of the file."""
     position = {image: place for place, image in enumerate(dict.fromkeys(r.image for r in rows))}
     return RetrievalSet(
         name=root.resolve().name,
         image_ids=tuple(position),
-        images=ImageFiles(tuple(root / image for image in position)),
+        images=ImageFiles(tuple(paths[image] for image in position)),
         captions=tuple(row.caption for row in rows),
         caption_ids=tuple(f"{row.image}#{row.number}" for row in rows),
         caption_image=np.array([position[row.image] for row in rows], np.int32),

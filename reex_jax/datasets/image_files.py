@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from reex_jax.datasets.skipped import Skipped
 from reex_jax.errors import UserError
+from reex_jax.files import FileFinder
 from reex_jax.models.images import open_image
 
 _PROGRESS_FROM = 1000
@@ -34,13 +35,14 @@ class ImageFiles:
         return open_image(self.paths[index])
 
 
-def check_images(paths: Mapping[str, Path]) -> list[Skipped]:
+def check_images(paths: Mapping[str, Path], finder: FileFinder) -> list[Skipped]:
     """Decodes every image in full, so that none fails in the middle of a run.
 
     Threads share the work: Pillow lets go of Python's lock while it decodes.
 
     Args:
         paths: image id -> file.
+        finder: names what lies beside a file that is missing.
 
     Returns:
         The images that cannot be used, in the order given.
@@ -53,7 +55,14 @@ def check_images(paths: Mapping[str, Path]) -> list[Skipped]:
             total=len(paths),
             disable=len(paths) <= _PROGRESS_FROM,
         )
-        return [Skipped(image_id, fault) for image_id, fault in bar if fault is not None]
+        faults = [Skipped(image_id, fault) for image_id, fault in bar if fault is not None]
+    near = {fault.id: finder.near(paths[fault.id]) for fault in faults}
+    return [
+        replace(one, reason=f"{one.reason}; the folder has {near[one.id]!r}")
+        if near[one.id]
+        else one
+        for one in faults
+    ]
 
 
 def _image_fault(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from reex_jax.datasets.karpathy_file import KarpathyImage, read_karpathy
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.datasets.skipped import Skipped, check_on_error, log_skipped, refuse_faults
 from reex_jax.errors import UserError, unknown
+from reex_jax.files import FileFinder, home
 from reex_jax.settings.presets import PRESETS, Preset
 
 _log = logging.getLogger(__name__)
@@ -25,11 +27,13 @@ def load_karpathy(
     images: str | Path = "",
     max_images: int = 0,
     on_error: str = "raise",
+    decode: bool = True,
 ) -> RetrievalSet:
     """Reads a split; every image is decoded once to check it.
 
-    An image's id is its file name without folders, a caption's id that with `#0` to `#4`. So both
-    JSON shapes give the same ids, and with them the same corruptions.
+    An image's id is its file name without folders (with them, where two images have one name), a
+    caption's id that with `#0` to `#4`. So all JSON shapes give the same ids, and with them the
+    same corruptions.
 
     Args:
         root: the folder of the data.
@@ -42,6 +46,7 @@ def load_karpathy(
         max_images: only the first so many images of the split; 0 for all.
         on_error: "raise" refuses the data for any faulty entry or image; "skip" leaves these out
             and logs a warning.
+        decode: False leaves the images unchecked, for work on captions alone.
 
     Raises:
         UserError: a folder or file is missing (the message says where it looked and where to get
@@ -51,7 +56,7 @@ def load_karpathy(
     if preset and preset not in PRESETS:
         raise unknown("data.preset", preset, PRESETS)
     known = PRESETS.get(preset)
-    root = Path(root)
+    root = home(root)
     if not root.is_dir():
         raise _missing(f"{root}: no such folder", "data.root", known)
     file = _find_captions(root, captions_file, split, known)
@@ -59,8 +64,12 @@ def load_karpathy(
     refuse_faults(str(file), skipped, on_error)
     _compare_size(file, entries, split, known)
     entries = entries[:max_images] if max_images else entries
-    paths = _find_images(root, images, entries, known)
-    broken = check_images({entry.name: path for entry, path in zip(entries, paths, strict=True)})
+    if not entries:
+        _refuse_empty(file, skipped)
+    finder = FileFinder()
+    paths = _find_images(root, images, entries, known, finder)
+    named = {entry.name: path for entry, path in zip(entries, paths, strict=True)}
+    broken = check_images(named, finder) if decode else []
     if broken:
         _refuse_images(root, broken, on_error, known)
     skipped += broken
@@ -68,8 +77,13 @@ def load_karpathy(
     rejected = {fault.id for fault in broken}
     kept = [(e, path) for e, path in zip(entries, paths, strict=True) if e.name not in rejected]
     if not kept:
-        raise UserError(f"{file}: no usable image with a caption ({len(skipped)} faulty items)")
+        _refuse_empty(file, skipped)
     return _assembled(preset or root.resolve().name, kept, file, known)
+
+
+def _refuse_empty(file: Path, skipped: Sequence[Skipped]) -> NoReturn:
+    hint = f"; {skipped[0].id}: {skipped[0].reason}" if skipped else ""
+    raise UserError(f"{file}: no usable image with a caption ({len(skipped)} faulty items{hint})")
 
 
 def _missing(what: str, key: str, preset: Preset | None) -> UserError:
@@ -79,6 +93,7 @@ def _missing(what: str, key: str, preset: Preset | None) -> UserError:
 
 def _find_captions(root: Path, given: str | Path, split: str, preset: Preset | None) -> Path:
     if given:
+        given = home(given)
         if not (root / given).is_file():
             raise _missing(f"{root / given}: no such captions file", "data.captions_file", preset)
         return root / given
@@ -112,16 +127,21 @@ def _compare_size(
 
 
 def _find_images(
-    root: Path, given: str | Path, entries: Sequence[KarpathyImage], preset: Preset | None
+    root: Path,
+    given: str | Path,
+    entries: Sequence[KarpathyImage],
+    preset: Preset | None,
+    finder: FileFinder,
 ) -> list[Path]:
     """A path for each image, in the first folder that holds any of them; it may not exist."""
     usual = preset.image_folders if preset else ("", "images")
-    folders = [root / given] if given else [root / folder for folder in usual]
+    folders = [root / home(given)] if given else [root / folder for folder in usual]
     layouts = [[folder / e.path for e in entries] for folder in folders]
     layouts += [[folder / e.name for e in entries] for folder in folders]
     for paths in layouts:
-        if any(path.is_file() for path in paths):
-            return paths
+        found = [finder.find(path) for path in paths]
+        if any(path.is_file() for path in found):
+            return found
     looked = ", ".join(str(path) for path in dict.fromkeys(paths[0] for paths in layouts))
     raise _missing(
         f"{root}: no image of the {len(entries)} was found; looked for {looked}",

@@ -7,8 +7,12 @@ from reex_jax.datasets.scenes import load_scenes
 from reex_jax.settings.data import FOLDER, KARPATHY, TFDS, Data
 
 
-def load_data(settings: Data) -> RetrievalSet:
+def load_data(settings: Data, *, decode: bool = True) -> RetrievalSet:
     """Loads a data set.
+
+    Args:
+        settings: which, and where it lies.
+        decode: whether every image is decoded once to check it; work on captions alone need not.
 
     Raises:
         UserError: settings do not say where it lies, or it is missing or faulty.
@@ -20,6 +24,7 @@ def load_data(settings: Data) -> RetrievalSet:
             settings.captions_file or None,
             settings.on_error,
             max_images=settings.max_images,
+            decode=decode,
         ).data
     if settings.name == KARPATHY:
         return load_karpathy(
@@ -30,6 +35,7 @@ def load_data(settings: Data) -> RetrievalSet:
             images=settings.images,
             max_images=settings.max_images,
             on_error=settings.on_error,
+            decode=decode,
         )
     if settings.name == TFDS:
         # Imported here, because TensorFlow Datasets takes half a second, and few need it.

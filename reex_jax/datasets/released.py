@@ -19,6 +19,7 @@ from PIL import Image
 from reex_jax.datasets.karpathy_file import read_karpathy
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError, unknown
+from reex_jax.files import home
 from reex_jax.models.images import open_image
 from reex_jax.settings.choices import IMAGE_TO_TEXT
 from reex_jax.settings.presets import CAPTION_FOLDERS, PRESETS, RELEASED_PAGE, Preset
@@ -113,9 +114,9 @@ def open_released(
             continue
         kind = (corruption, severity)
         if direction == IMAGE_TO_TEXT and images_root:
-            images[kind] = _find_images(data, Path(images_root), kind, known)
+            images[kind] = _find_images(data, home(images_root), kind, known)
         elif direction != IMAGE_TO_TEXT and captions_root:
-            captions[kind] = _read_captions(data, Path(captions_root), kind, known)
+            captions[kind] = _read_captions(data, home(captions_root), kind, known)
     return ReleasedCorruptions(images, captions)
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reex_jax.errors import UserError, unknown
+from reex_jax.errors import UserError, printable, unknown
 from reex_jax.settings.choices import ON_ERROR
 
 _SHOWN = 10
@@ -45,10 +45,14 @@ def log_skipped(source: str, skipped: Sequence[Skipped]) -> None:
         _log.warning("%s: left out %s", source, _listed(skipped))
 
 
+def _line(text: str) -> str:
+    return printable(text).replace("\n", "\\n")
+
+
 def _listed(faults: Sequence[Skipped]) -> str:
     """The number of faults and the first ten, one a line."""
     lines = [f"{len(faults)} faulty item{'s' * (len(faults) > 1)}:"]
-    lines += [f"  {fault.id}: {fault.reason}" for fault in faults[:_SHOWN]]
+    lines += [f"  {_line(fault.id)}: {_line(fault.reason)}" for fault in faults[:_SHOWN]]
     if len(faults) > _SHOWN:
         lines.append(f"  and {len(faults) - _SHOWN} more")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 from reex_jax.datasets.image_files import ImageFiles
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
+from reex_jax.files import home
 
 VERSION = "1.0.0"
 """Of the format above, not of the data."""
@@ -112,7 +113,7 @@ def write_tfds(data: RetrievalSet, out: str | Path, *, name: str, split: str) ->
             f"name is {name!r}; TensorFlow Datasets takes small letters, digits and underscores, "
             "beginning with a letter"
         )
-    folder = Path(out) / name / VERSION
+    folder = home(out) / name / VERSION
     if folder.exists():
         raise UserError(f"{folder}: exists; remove it, or choose another out or name")
     builder = RetrievalBuilder(data, split, name=name, data_dir=str(out))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
+from reex_jax.files import home
 from reex_jax.models.images import decode_image
 from reex_jax.settings.presets import CAPTIONS_PER_IMAGE, COCO, PRESETS
 
@@ -53,7 +54,7 @@ def load_tfds(root: str | Path, *, split: str = "test", max_images: int = 0) -> 
         UserError: no such folder, no or several data sets in it, no such split, a data set of
             another kind, damaged files, or TensorFlow is needed and not installed.
     """
-    folder = _find(Path(root))
+    folder = _find(home(root))
     builder = tfds.builder_from_directory(str(folder))
     if split not in builder.info.splits:
         found = ", ".join(builder.info.splits)

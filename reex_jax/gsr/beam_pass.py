@@ -16,9 +16,10 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics, MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from reex_jax.gsr.cache import Cache, cache_row, unique, write_part
+from reex_jax.gsr.cache import Cache, unique
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.offline import PassSummary
+from reex_jax.gsr.parts import cache_row, write_part
 from reex_jax.gsr.repair import FAILED
 from reex_jax.gsr.rewriters import make_rewriter
 from reex_jax.settings.repair import RepairSettings

@@ -2,67 +2,30 @@
 
 Files are only ever added, under names that no other machine uses, so that caches are merged by
 copying files, and readers (pandas, DuckDB, this code) never see half of one. A pair may stand in
-several files, when two passes asked at once: the earliest answer counts.
+several files, when passes on two machines asked at once: the earliest answer counts.
 """
 
-import os
-import time
-import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from rapidfuzz.distance import OSA
 
 from reex_jax.errors import UserError
-from reex_jax.gsr.journal import CacheRow, Journal, orphaned_rows
-from reex_jax.gsr.repair import Repair
-
-SCHEMA = pa.schema(
-    [
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("identity", pa.string(), nullable=False),
-        pa.field("refined", pa.string(), nullable=False),  # the repair; caches keep that name
-        pa.field("generation_confidence", pa.float64()),
-        pa.field("edit_confidence", pa.float64(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("prompt_tokens", pa.int64(), nullable=False),
-        pa.field("reply_tokens", pa.int64(), nullable=False),
-        pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
-    ]
+from reex_jax.gsr.journal import CacheRow, Journal, Underway, alone, orphaned_rows, underway
+from reex_jax.gsr.parts import (
+    SCHEMA,
+    cache_row,
+    fits,
+    half_character,
+    read_part,
+    repair_of,
+    unwritable,
+    write_part,
 )
-
-
-def cache_row(repair: Repair, identity: str) -> CacheRow:
-    """A row as JSON has it: `SCHEMA`'s columns, the time in microseconds since 1970.
-
-    edit_confidence is 1 minus the normalised character edit distance.
-    """
-    row = asdict(repair)
-    row["refined"], row["generation_confidence"] = row.pop("repaired"), row.pop("generation")
-    return row | {
-        "identity": identity,
-        "edit_confidence": OSA.normalized_similarity(repair.text, repair.repaired),
-        "time": time.time_ns() // 1000,
-    }
-
-
-def write_part(folder: Path, rows: Sequence[CacheRow]) -> None:
-    """Adds one Parquet file, whole or not at all; it is on the disk when this returns."""
-    if not rows:
-        return
-    name = f"part-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.parquet"
-    unfinished = folder / f".{name}.tmp"
-    with unfinished.open("wb") as file:
-        pq.write_table(pa.Table.from_pylist(list(rows), SCHEMA), file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(folder / name)
+from reex_jax.gsr.repair import Repair
 
 
 @dataclass
@@ -88,7 +51,7 @@ class Cache:
         for file in self._files():
             key = (file.name, identity)
             if key not in self._seen:
-                table = _read(file, ["text"], identity)
+                table = read_part(file, ["text"], identity)
                 self._seen[key] = set(table.column("text").to_pylist())
             found |= self._seen[key]
         return found
@@ -107,13 +70,13 @@ class Cache:
         wanted = pa.array(sorted(texts), pa.string())
         earliest: dict[str, CacheRow] = {}
         for file in self._files():
-            table = _read(file, SCHEMA.names, identity)
+            table = read_part(file, SCHEMA.names, identity)
             table = table.filter(pc.is_in(table.column("text"), value_set=wanted))
             for row in table.to_pylist():
                 known = earliest.get(row["text"])
                 if known is None or row["time"] < known["time"]:
                     earliest[row["text"]] = row
-        return {text: _repair(row) for text, row in earliest.items()}
+        return {text: repair_of(row) for text, row in earliest.items()}
 
     @contextmanager
     def writer(self, identity: str) -> Iterator["CacheWriter"]:
@@ -126,20 +89,22 @@ class Cache:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for rows in orphaned_rows(self.folder):
-                write_part(self.folder, rows)
+            with alone(self.folder):
+                self._take_over()
             journal = Journal(self.folder)
         except OSError as error:
-            raise UserError(
-                f"gsr.cache is {str(self.folder)!r}, which cannot be written to ({error}); name "
-                "another folder"
-            ) from error
+            raise unwritable(self.folder, error) from error
         with journal:
-            writer = CacheWriter(self.folder, identity, journal)
+            writer = CacheWriter(self, identity, journal)
             try:
                 yield writer
             finally:
                 writer.finish_part()
+
+    def _take_over(self) -> None:
+        """Stores what killed passes left behind."""
+        for rows in orphaned_rows(self.folder, fits):
+            write_part(self.folder, rows)
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet"))
@@ -149,53 +114,92 @@ class Cache:
 class CacheWriter:
     """Collects answers for the next Parquet file; made by `Cache.writer`."""
 
-    folder: Path
+    cache: Cache
     identity: str
     journal: Journal
     _rows: list[CacheRow] = field(default_factory=list, repr=False)
 
+    def __len__(self) -> int:
+        """How many answers are collected."""
+        return len(self._rows)
+
+    def claim(
+        self, texts: Sequence[str], most: Callable[[int], int], *, shared: bool = False
+    ) -> "Claim":
+        """Chooses what to ask for next, and tells the passes beside this one.
+
+        Args:
+            texts: what this pass may still have to ask for.
+            most: how many texts are free -> how many to choose.
+            shared: whether texts that others are asking for may be chosen too.
+
+        Raises:
+            UserError: the cache cannot be read or written.
+        """
+        folder = self.cache.folder
+        try:
+            with alone(folder):
+                self.cache._take_over()
+                beside = underway(folder, self.identity, self.journal.path)
+                open_ = self._unanswered(texts, beside)
+                free = [text for text in open_ if shared or text not in beside.asked]
+                mine = free[: most(len(free))]
+                self.journal.asking(self.identity, mine)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return Claim(mine, open_)
+
+    def _unanswered(self, texts: Sequence[str], beside: Underway) -> list[str]:
+        own = {row["text"] for row in self._rows}
+        missing = self.cache.missing(self.identity, texts)
+        return [text for text in missing if text not in own and text not in beside.answered]
+
     def add(self, repair: Repair) -> None:
-        """Keeps one answer; from here on it is not lost."""
+        """Keeps one answer; from here on it is not lost.
+
+        Raises:
+            UserError: the folder cannot be written to, or the answer cannot be kept.
+        """
         row = cache_row(repair, self.identity)
-        self.journal.append(row)
+        if not fits(row):
+            raise UserError(f"the answer to {repair.text!a:.80} cannot be kept in a cache")
+        try:
+            self.journal.append(row)
+        except OSError as error:
+            raise unwritable(self.cache.folder, error) from error
         self._rows.append(row)
 
     def finish_part(self) -> None:
-        """Writes the collected answers as one Parquet file."""
-        write_part(self.folder, self._rows)
+        """Writes the collected answers as one Parquet file; nothing is being asked for then."""
+        write_part(self.cache.folder, self._rows)
         self.journal.clear()
         self._rows.clear()
 
 
-def _read(file: Path, columns: Sequence[str], identity: str) -> pa.Table:
-    """The rows of one identity in one file."""
-    try:
-        schema = pq.read_schema(file)
-        missing = [name for name in SCHEMA.names if name not in schema.names]
-        if missing:
-            raise UserError(
-                f"{file}: is no part of a repair cache, it lacks the columns "
-                f"{', '.join(missing)}; move it elsewhere"
-            )
-        return pq.read_table(file, columns=list(columns), filters=[("identity", "=", identity)])
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(
-            f"{file}: cannot be read ({str(error).splitlines()[0]}); copy it anew from where it "
-            "came, or remove it, and its queries are asked again"
-        ) from error
+@dataclass(frozen=True)
+class Claim:
+    """A pass's share of the work.
 
+    Attributes:
+        mine: texts to ask for now.
+        unanswered: these, those that others are asking for, and what is left for later.
+    """
 
-def _repair(row: CacheRow) -> Repair:
-    return Repair(
-        row["text"],
-        row["refined"],
-        row["generation_confidence"],
-        row["reason"],
-        row["prompt_tokens"],
-        row["reply_tokens"],
-    )
+    mine: list[str]
+    unanswered: list[str]
 
 
 def unique(texts: Iterable[str]) -> list[str]:
-    """Each text once, in the order of first appearance."""
-    return list(dict.fromkeys(texts))
+    """Each text once, in the order of first appearance.
+
+    Raises:
+        UserError: a text with half a character (a lone surrogate), which no file keeps.
+    """
+    found = list(dict.fromkeys(texts))
+    for text in found:
+        if half_character(text):
+            raise UserError(
+                f"the query {text!a:.80} holds half a character (a lone surrogate such as "
+                "\\ud800), which no file can keep; mend the captions"
+            )
+    return found

@@ -6,7 +6,6 @@ and get the query alone.
 """
 
 import hashlib
-import math
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from reex_jax.errors import UserError
-from reex_jax.gsr.completion import Choice, best_choice
+from reex_jax.gsr.completion import Choice, Tokens
 from reex_jax.gsr.prompt import VERSION, build_messages, flat_prompt
-from reex_jax.gsr.repair import Repair, no_repair
-from reex_jax.gsr.replies import CUT, check_reply
+from reex_jax.gsr.repair import Repair
+from reex_jax.gsr.replies import CUT, choose_repair
 
 _SPARE = 8  # tokens that a reply may have beyond twice the query's; longer ones are refused anyway
 
@@ -32,7 +31,7 @@ class LocalRewriter:
         words: known words in lower case, for the check of replies.
         temperature: of sampling; 0 takes the likeliest token each time.
         samples: replies for each query; the one that most agree on is taken.
-        max_tokens: of a reply.
+        max_tokens: of a reply; a query that may need more for itself gets more.
         batch_size: queries at a time.
 
     Raises:
@@ -49,20 +48,14 @@ class LocalRewriter:
 
     def __post_init__(self) -> None:
         """Checks that the model is pinned."""
-        if not Path(self.model).is_dir() and not self.revision:
-            raise UserError(
-                f"gsr.model {self.model!r} is no folder here; for a model of the hub set "
-                "gsr.revision to a commit, so that the cache says which model filled it"
-            )
+        check_pinned(self.model, self.revision)
 
     @cached_property
     def identity(self) -> str:
         """Model, prompt and decoding settings; a folder is known by its files, not its name."""
-        folder = Path(self.model)
-        name = f"sha256:{folder_digest(folder)}" if folder.is_dir() else self.model
-        pinned = f"{name}@{self.revision}" if self.revision else name
         return (
-            f"transformers model={pinned} prompt={VERSION} temperature={self.temperature:g} "
+            f"transformers model={pinned_name(self.model, self.revision)} prompt={VERSION} "
+            f"temperature={self.temperature:g} "
             f"samples={self.samples} max_tokens={self.max_tokens}"
         )
 
@@ -84,17 +77,28 @@ class LocalRewriter:
         loaded = self._loaded
         prompts = [loaded.prompt(text) for text in texts]
         query_tokens = max(len(loaded.tokenizer(text)["input_ids"]) for text in texts)
-        replies = loaded.generate(
-            prompts, min(self.max_tokens, 2 * query_tokens + _SPARE), self.temperature, self.samples
-        )
+        most = min(max(self.max_tokens, query_tokens + _SPARE), 2 * query_tokens + _SPARE)
+        replies = loaded.generate(prompts, most, self.temperature, self.samples)
         for text, choices in zip(texts, replies, strict=True):
-            best = best_choice([choice for choice, _ in choices])
             written = sum(count for _, count in choices)
             tokens = len(loaded.tokenizer(loaded.prompt(text))["input_ids"]), written
-            if best.fault:
-                yield no_repair(text, best.fault, tokens)
-            else:
-                yield check_reply(text, best.text, self.words, best.confidence, tokens)
+            yield choose_repair(text, [choice for choice, _ in choices], self.words, tokens)
+
+
+def check_pinned(model: str, revision: str) -> None:
+    """Raises a UserError for a hub id without revision: nobody would know what filled a cache."""
+    if not Path(model).is_dir() and not revision:
+        raise UserError(
+            f"gsr.model {model!r} is no folder here; for a model of the hub set "
+            "gsr.revision to a commit, so that the cache says which model filled it"
+        )
+
+
+def pinned_name(model: str, revision: str) -> str:
+    """What a cache knows a model by: a folder by its files, a hub id by its revision."""
+    folder = Path(model)
+    name = f"sha256:{folder_digest(folder)}" if folder.is_dir() else model
+    return f"{name}@{revision}" if revision else name
 
 
 def folder_digest(folder: Path) -> str:
@@ -164,15 +168,23 @@ class _Loaded:
         ends = set(ends) if isinstance(ends, list) else {ends}
         count = next((i + 1 for i, token in enumerate(tokens) if token in ends), len(tokens))
         finished = tokens[count - 1] in ends
-        used = count
+        written = self._written(tokens[:count], logs)
+        text = self._decode(tokens[:count])
         if not self.encodes and not self.tokenizer.chat_template:
-            for used in range(1, count + 1):
-                line, end, _ = self._decode(tokens[:used]).lstrip().partition("\n")
-                if end:
-                    confidence = math.exp(sum(logs[:used]) / used)
-                    return Choice(line, confidence, ""), count
-        confidence = math.exp(sum(logs[:used]) / used)
-        return Choice(self._decode(tokens[:used]), confidence, "" if finished else CUT), count
+            line, end, _ = text.lstrip().partition("\n")
+            if end:
+                return Choice(line, written), count
+        return Choice(text, written, "" if finished else CUT), count
+
+    def _written(self, tokens: list[int], logs: list[float]) -> Tokens:
+        """What each token adds to the text; a character of several tokens comes with its last."""
+        pieces, before = [], ""
+        for count, log in enumerate(logs[: len(tokens)], 1):
+            text = self._decode(tokens[:count])
+            whole = text if count == len(tokens) else text.rstrip("\ufffd")
+            pieces.append((whole[len(before) :], log))
+            before = whole if len(whole) > len(before) else before
+        return tuple(pieces)
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)

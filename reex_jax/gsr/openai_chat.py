@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx2
 
-from reex_jax.gsr.completion import Completion, best_choice
+from reex_jax.gsr.completion import Completion
 from reex_jax.gsr.endpoint import Endpoint, RejectedError, TransientError
 from reex_jax.gsr.prompt import VERSION, build_messages
 from reex_jax.gsr.repair import FAILED, Repair, no_repair
-from reex_jax.gsr.replies import check_reply
+from reex_jax.gsr.replies import choose_repair
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class OpenAIRewriter:
         temperature: of sampling.
         samples: replies for each query; above 1, their agreement is the confidence where the
             server gives no log-probabilities.
-        max_tokens: of a reply.
+        max_tokens: of a reply; a query that may need more for itself gets more.
         concurrency: requests at the same time.
     """
 
@@ -74,11 +74,23 @@ class OpenAIRewriter:
                 for _ in range(min(self.concurrency, len(texts))):
                     group.create_task(work(client))
 
+        async def next_answer(
+            working: asyncio.Task[None],
+        ) -> tuple[Repair | Exception, asyncio.Event]:
+            """The next to arrive; raises what ended the work, so that nobody waits for ever."""
+            arriving = asyncio.ensure_future(arrived.get())
+            await asyncio.wait({arriving, working}, return_when=asyncio.FIRST_COMPLETED)
+            if arriving.done():
+                return arriving.result()
+            arriving.cancel()
+            working.result()
+            raise RuntimeError("the requests ended before every text had its answer")
+
         with asyncio.Runner() as runner:
             # The loop runs while the next reply is waited for; closing the runner cancels the rest.
             working = runner.get_loop().create_task(work_all())
             for _ in texts:
-                answer, stored = runner.run(arrived.get())
+                answer, stored = runner.run(next_answer(working))
                 if isinstance(answer, Exception):
                     raise answer
                 yield answer
@@ -90,18 +102,15 @@ class OpenAIRewriter:
             completion = await self._sample(client, text)
         except (TransientError, RejectedError) as error:
             return no_repair(text, f"{FAILED}: {error}")
-        best = best_choice(completion.choices)
         tokens = completion.prompt_tokens, completion.reply_tokens
-        if best.fault:
-            return no_repair(text, best.fault, tokens)
-        return check_reply(text, best.text, self.words, best.confidence, tokens)
+        return choose_repair(text, completion.choices, self.words, tokens)
 
     async def _sample(self, client: httpx2.AsyncClient, text: str) -> Completion:
         request: dict[str, Any] = {
             "model": self.model,
             "messages": build_messages(text),
             "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
+            "max_tokens": max(self.max_tokens, _most_tokens(text)),
             "logprobs": True,
         }
         if self.samples > 1:
@@ -117,3 +126,8 @@ class OpenAIRewriter:
                 reply_tokens=completion.reply_tokens + more.reply_tokens,
             )
         return completion
+
+
+def _most_tokens(text: str) -> int:
+    """More tokens than a repair of the text has: damaged words and other scripts need most."""
+    return len(text.encode(errors="replace")) // 2 + 16

@@ -13,6 +13,8 @@ from reex_jax.gsr.features import FusionFeatures, features_of
 from reex_jax.gsr.offline import run_pass
 from reex_jax.gsr.repair import REPAIRED, UNCHANGED, Repair
 from reex_jax.gsr.rewriters import make_rewriter
+from reex_jax.redaction import redacted
+from reex_jax.settings.choices import EMBEDDED
 from reex_jax.settings.repair import RepairSettings
 
 
@@ -66,15 +68,15 @@ def ensure_repairs(
 ) -> Repairs:
     """The repairs of all of an experiment's text queries.
 
-    What the cache lacks is made here for the rewriter `none`, and if wanted for `symspell`; else
-    it is an error.
+    What the cache lacks is made here for the rewriter `none`, and if wanted for those that are
+    embedded; else it is an error.
 
     Args:
         settings: with a rewriter.
         texts: every text query, repeated or not.
         arguments: the options of this command line, for the command that an error names.
-        at_once: whether `symspell` may make what is missing; for a data set of some thousand
-            captions that takes seconds.
+        at_once: whether an embedded rewriter may make what is missing; for a data set of some
+            thousand captions that takes seconds.
         progress: whether that shows a bar.
 
     Raises:
@@ -89,7 +91,7 @@ def ensure_repairs(
         return Repairs(rewriter.identity, found, dictionary.counts)
     folder = Path(settings.cache)
     found = Cache(folder).read(rewriter.identity, wanted)
-    if len(found) < len(wanted) and settings.rewriter == "symspell" and at_once:
+    if len(found) < len(wanted) and settings.rewriter in EMBEDDED and at_once:
         summary = run_pass(rewriter, folder, wanted, progress=progress)
         print(f"repaired text queries into {folder}: {next(summary.lines())}", flush=True)
         found = Cache(folder).read(rewriter.identity, wanted)
@@ -112,6 +114,8 @@ def rewriter_identity(settings: RepairSettings) -> str:
 
 
 def offline_command(arguments: Sequence[str]) -> str:
-    """The command that fills the cache for a run with these options."""
-    options = shlex.join(arguments) or "--config=experiments/<the same file and options>.py"
+    """The command that fills the cache for a run with these options, secrets left out."""
+    options = (
+        redacted(shlex.join(arguments)) or "--config=experiments/<the same file and options>.py"
+    )
     return f"python -m reex_jax.gsr {options}"

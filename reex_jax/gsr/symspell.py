@@ -2,19 +2,20 @@
 
 A noisy channel (Kernighan, Church and Gale 1990): symspellpy finds the dictionary words nearest
 to each unknown word, and the pair counts of the whole sentence choose among them. Known words are
-never touched.
+never touched, nor are signs and abbreviations.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from reex_jax.gsr.channel.sound_words import left_alone
 from reex_jax.gsr.dictionary import Dictionary
 from reex_jax.gsr.lattice import Candidates, best_path
 from reex_jax.gsr.repair import Repair, accepted
 from reex_jax.gsr.words import Piece, split_pieces
 
-_VERSION = 1
+_VERSION = 2
 _PER_EDIT = -3.0  # log likelihood of one edit
 _MOST = 12  # candidates for a word
 _SHORTEST = 2  # letters left of a word without its odd signs
@@ -46,7 +47,8 @@ class SymSpellRewriter:
 
     def repair(self, text: str) -> Repair:
         """Repairs one text; its confidence is that of `confidence_of`."""
-        pieces = split_pieces(text, self.dictionary.counts)
+        found = split_pieces(text, self.dictionary.counts)
+        pieces = [left_alone(text, piece, self.dictionary.counts) for piece in found]
         if all(piece.known for piece in pieces):
             return accepted(text, text, 1.0)
         worded = [piece for piece in pieces if piece.word]

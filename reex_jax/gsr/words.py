@@ -72,7 +72,9 @@ def is_known(word: str, words: Container[str]) -> bool:
     if word.isascii():
         return False
     folded = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
-    return folded in words or any(c.isalpha() and "LATIN" not in unicodedata.name(c) for c in word)
+    return folded in words or any(
+        c.isalpha() and "LATIN" not in unicodedata.name(c, "") for c in word
+    )
 
 
 def _stands_alone(text: str, matches: list[re.Match[str]], position: int) -> bool:

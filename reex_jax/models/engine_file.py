@@ -7,6 +7,7 @@ from typing import Any
 import tokenizers
 
 from reex_jax.errors import UserError
+from reex_jax.files import refuse_pointer
 
 
 def engine_from_json(file: Path) -> tokenizers.Tokenizer:
@@ -15,6 +16,7 @@ def engine_from_json(file: Path) -> tokenizers.Tokenizer:
     Raises:
         UserError: it cannot be read.
     """
+    refuse_pointer(file)
     try:
         engine = tokenizers.Tokenizer.from_file(str(file))
     except Exception as error:  # the engine raises bare Exception

@@ -7,13 +7,16 @@ A folder holds `config.json` and `model.safetensors`, or shards of it and
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import huggingface_hub
 
 from reex_jax.errors import UserError
+from reex_jax.files import home, refuse_pointer
+from reex_jax.models.foreign import foreign_layout, hub_layout
 
 BUNDLED = "bundled"
 """Stands for the small model in this package."""
@@ -22,9 +25,12 @@ INDEX = "model.safetensors.index.json"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
 OPEN_CLIP_INDEX = "open_clip_model.safetensors.index.json"
-PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 HUB_PATTERNS = ["*.json", "*.txt", "spiece.model", WEIGHTS, "model-*-of-*.safetensors"]
 OPEN_CLIP_PATTERNS = ["open_clip_model*.safetensors"]
+REVISIONS: Mapping[str, str] = MappingProxyType(
+    {"openai/clip-vit-base-patch32": "c237dc49a33fc61debc9276459120b7eac67e7ef"}
+)
+"""Hub ids whose main branch has no safetensors -> the commit of Hugging Face's converter."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -33,13 +39,14 @@ def find_checkpoint(path_or_hub_id: str | Path, revision: str | None = None) -> 
 
     Args:
         path_or_hub_id: a local folder, or `owner/name` on the Hugging Face hub.
-        revision: branch, tag or commit on the hub; None for the main branch or a local folder.
+        revision: branch, tag or commit on the hub; None for the one of REVISIONS or else the main
+            branch, and for a local folder.
 
     Raises:
         UserError: neither a folder nor a hub id, or the hub cannot give it (offline, unknown,
             private).
     """
-    folder = Path(path_or_hub_id).expanduser()
+    folder = home(path_or_hub_id)
     if folder.is_dir():
         if revision is not None:
             raise UserError(
@@ -95,42 +102,18 @@ def weight_files(folder: str | Path) -> list[Path]:
         UserError: there are none, or only pickled ones; an index that is damaged or names a file
             that is not there.
     """
-    folder = Path(folder)
-    whole, index = WEIGHTS, INDEX
-    if is_open_clip(folder):
-        whole, index = OPEN_CLIP_WEIGHTS, OPEN_CLIP_INDEX
+    folder = home(folder)
+    whole, index = _weight_names(folder)
     if (folder / whole).is_file():
         return [folder / whole]
     if (folder / index).is_file():
         return _shards(folder / index)
-    pickled = sorted(file for file in folder.glob("*") if file.suffix in PICKLED_SUFFIXES)
-    if pickled:
-        raise UserError(
-            f"{pickled[0]}: pickled weights are refused, because loading a pickle can execute any "
-            f"code in it; convert it to {whole} (transformers: "
-            "CLIPModel, SiglipModel or BlipForImageTextRetrieval"
-            ".from_pretrained(folder).save_pretrained(new_folder)) or download the safetensors "
-            "version"
-        )
+    if foreign := foreign_layout(folder):
+        raise foreign
     raise UserError(
         f"{folder / whole}: not found, nor {index}; a checkpoint folder needs its weights as "
         "safetensors (a model on the hub may have them at another revision only)"
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        UserError: unreadable, not JSON, or not an object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error}); fetch the file anew") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
 
 
 def is_open_clip(folder: Path) -> bool:
@@ -144,11 +127,17 @@ def is_open_clip(folder: Path) -> bool:
     return not (weights and (folder / "config.json").is_file())
 
 
+def _weight_names(folder: Path) -> tuple[str, str]:
+    """What the weights are called in a folder's layout: whole, and the index of shards."""
+    return (OPEN_CLIP_WEIGHTS, OPEN_CLIP_INDEX) if is_open_clip(folder) else (WEIGHTS, INDEX)
+
+
 def _shards(index: Path) -> list[Path]:
+    refuse_pointer(index)
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         files = sorted(index.parent / Path(name).name for name in names)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{index}: not a valid index ({type(error).__name__}: {error}); download it again"
         ) from error
@@ -173,10 +162,12 @@ def _snapshot(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
 
 
 def _download(hub_id: str, revision: str | None) -> Path:
+    revision = revision or REVISIONS.get(hub_id)
     try:
         folder = _snapshot(hub_id, revision, HUB_PATTERNS)
         # Only where it has no other: the same weights twice would be gigabytes for nothing.
-        return _snapshot(hub_id, revision, OPEN_CLIP_PATTERNS) if is_open_clip(folder) else folder
+        if is_open_clip(folder):
+            folder = _snapshot(hub_id, revision, OPEN_CLIP_PATTERNS)
     # Offline, unknown, private and gated raise unrelated types, and the transport adds its own.
     except Exception as error:
         at = f" at revision {revision!r}" if revision else ""
@@ -187,3 +178,6 @@ def _download(hub_id: str, revision: str | None) -> Path:
             f"checkpoint elsewhere and pass the path of its folder (config.json, {WEIGHTS}, "
             "tokenizer files)"
         ) from error
+    if not any((folder / name).is_file() for name in _weight_names(folder)):
+        raise hub_layout(hub_id, revision)
+    return folder

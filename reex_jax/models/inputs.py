@@ -10,12 +10,15 @@ from reex_jax.errors import UserError
 from reex_jax.models.text_tokenizer import TextTokenizer
 from reex_jax.models.towers import TextShape, VisionShape, check_length
 
+_LARGEST_PIXEL = 1e6
+
 
 def check_pixels(pixels: ArrayLike, config: VisionShape) -> np.ndarray:
     """Preprocessed pixels [n, h, w, c] float32 on the host.
 
     Raises:
-        UserError: another shape or dtype than the model takes, or values that are not finite.
+        UserError: another shape or dtype than the model takes, or values that are not finite or
+            too large.
     """
     array = np.asarray(jax.device_get(pixels))
     shape = (config.image_size, config.image_size, config.num_channels)
@@ -29,9 +32,13 @@ def check_pixels(pixels: ArrayLike, config: VisionShape) -> np.ndarray:
             f"pixels are {array.dtype}, but must be float32 and already normalised; "
             "encode_images takes PIL images as they are"
         )
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2, 3)))
+    # NaN compares false. Normalised pixels lie within some tens; features may be larger.
+    bad = np.flatnonzero(~(np.abs(array) <= _LARGEST_PIXEL).all(axis=(1, 2, 3)))
     if bad.size:
-        raise UserError(f"pixels of image {bad[0]} hold NaN or infinite values; check its source")
+        raise UserError(
+            f"pixels of image {bad[0]} hold NaN, infinite values or values beyond "
+            f"{_LARGEST_PIXEL:g}; check its source"
+        )
     return array
 
 

@@ -81,13 +81,13 @@ def model_type(folder: Path) -> str:
     file = folder / "config.json"
     try:
         config: Any = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return "clip"
     found = config.get("model_type", "clip") if isinstance(config, Mapping) else "clip"
-    if found not in FAMILIES:
-        why = f" ({_REFUSED[found]})" if found in _REFUSED else ""
+    if not isinstance(found, str) or found not in FAMILIES:
+        why = f" ({_REFUSED[found]})" if isinstance(found, str) and found in _REFUSED else ""
         raise UserError(
-            f"{file}: model_type {found!r}{why} is not supported; supported: "
+            f"{file}: model_type {found!r:.60}{why} is not supported; supported: "
             f"{', '.join(FAMILIES)}, and open_clip's layout (open_clip_config.json)"
         )
-    return str(found)
+    return found

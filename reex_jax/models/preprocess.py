@@ -10,14 +10,12 @@ import numpy as np
 from PIL import Image
 
 from reex_jax.errors import UserError, unknown
-from reex_jax.models.folders import read_json
+from reex_jax.files import home, read_json
+from reex_jax.models.images import MAX_ASPECT
 from reex_jax.settings.choices import MODES
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-
-MAX_ASPECT = 1000
-"""Longest side over shortest that is resized; beyond it the strip would fill the memory."""
 
 TCR_WORDS = 30
 _TCR_PUNCTUATION = re.compile(r'[.!"()*#:;~]')
@@ -84,7 +82,7 @@ def read_preprocessing(
     if mode not in MODES:
         raise unknown("preprocessing mode", mode, MODES)
     default = default or Preprocessing(image_size)
-    path, settings = _read_settings(Path(folder))
+    path, settings = _read_settings(home(folder))
     try:
         _check_steps(settings, image_size, mode, default.squash)
         short_side = image_size
@@ -244,13 +242,13 @@ def _check_steps(settings: Mapping[str, Any], size: int, mode: str, squash: bool
             )
     factor = settings.get("rescale_factor", 1 / 255)
     if not isinstance(factor, float) or abs(factor * 255 - 1) > 1e-6:
-        raise UserError(f"rescale_factor is {factor!r}, but CLIP divides by 255; {_REMEDY}")
+        raise UserError(f"rescale_factor is {factor!r:.60}, but CLIP divides by 255; {_REMEDY}")
     if squash:
         _check_square("size", settings.get("size", size), size)
         return
     resample = settings.get("resample", Image.Resampling.BICUBIC.value)
     if resample != Image.Resampling.BICUBIC.value:
-        raise UserError(f"resample is {resample!r}, but CLIP resizes bicubic (3); {_REMEDY}")
+        raise UserError(f"resample is {resample!r:.60}, but CLIP resizes bicubic (3); {_REMEDY}")
     _check_square("crop_size", settings.get("crop_size", size), size)
 
 
@@ -260,7 +258,7 @@ def _check_square(key: str, given: Any, size: int) -> None:
     )
     if height != size or width != size:
         raise UserError(
-            f"{key} is {height}x{width}, but config.json says image_size {size}; "
+            f"{key} is {height!s:.60}x{width!s:.60}, but config.json says image_size {size}; "
             "take both files from one checkpoint"
         )
 
@@ -268,14 +266,16 @@ def _check_square(key: str, given: Any, size: int) -> None:
 def _resample(settings: Mapping[str, Any], default: Preprocessing) -> int:
     given = settings.get("resample", default.resample)
     if given not in (Image.Resampling.BILINEAR.value, Image.Resampling.BICUBIC.value):
-        raise UserError(f"resample is {given!r}; known are 2 (bilinear) and 3 (bicubic); {_REMEDY}")
+        raise UserError(
+            f"resample is {given!r:.60}; known are 2 (bilinear) and 3 (bicubic); {_REMEDY}"
+        )
     return int(given)
 
 
 def _short_side(size: Any) -> int:
     side = size.get("shortest_edge") if isinstance(size, Mapping) else size
     if not isinstance(side, int) or side < 1:
-        raise UserError(f"size is {size!r}, but CLIP resizes the shortest_edge; {_REMEDY}")
+        raise UserError(f"size is {size!r:.60}, but CLIP resizes the shortest_edge; {_REMEDY}")
     return side
 
 
@@ -283,5 +283,5 @@ def _numbers(settings: Mapping[str, Any], key: str, default: Sequence[float]) ->
     values = settings.get(key, default)
     try:
         return tuple(float(value) for value in values)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{key} is {values!r}, not a list of numbers") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{key} is {values!r:.60}, not a list of numbers") from error

@@ -1,6 +1,7 @@
 """Reads the weights of any family's checkpoint by its table."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from flax import nnx
 from safetensors import SafetensorError, safe_open
 
 from reex_jax.errors import UserError
+from reex_jax.files import refuse_pointer
 from reex_jax.models.weights import Weight
 
 _FLOATS = ("F64", "F32", "F16", "BF16")
@@ -36,8 +38,8 @@ def read_weights(
         ignored: names of tensors that the files may have beside those of the table.
 
     Raises:
-        UserError: a file is damaged; a weight is missing, unexpected, of the wrong shape or no
-            float. The message names the file and the weights.
+        UserError: a file is damaged; a weight is missing, unexpected, of the wrong shape, no
+            float or not finite. The message names the file and the weights.
     """
     homes = _checked_homes(files, table, ignored)
     structure, state = nnx.split(nnx.eval_shape(make))
@@ -53,11 +55,15 @@ def read_weights(
 
     for weight in table:
         parameter = parameters[weight.path]
-        parameter.set_value(jnp.asarray(weight.to_model(read, parameter.shape)))
+        with np.errstate(over="ignore"):  # a float64 beyond float32 is found below
+            values = weight.to_model(read, parameter.shape)
+        _check_finite(weight, values, homes)
+        parameter.set_value(jnp.asarray(values))
     return nnx.merge(structure, nnx.from_flat_state(parameters.items()))
 
 
 def _open(file: Path) -> safe_open:
+    refuse_pointer(file)
     try:
         return safe_open(file, framework="np")
     except (SafetensorError, OSError) as error:
@@ -82,7 +88,9 @@ def _checked_homes(
                 homes[name] = file
                 tensor = tensors.get_slice(name)
                 shape, dtype = tuple(tensor.get_shape()), tensor.get_dtype()
-                if shape != expected.get(name, shape):
+                wanted = expected.get(name, shape)
+                scalar = math.prod(shape) == 1 and wanted in ((), (1,))  # a number in any shape
+                if shape != wanted and not scalar:
                     wrong_shape.append(f"{name} is {list(shape)}, not {list(expected[name])}")
                 if dtype not in _FLOATS:
                     wrong_type.append(f"{name} is {dtype}, not one of {', '.join(_FLOATS)}")
@@ -99,6 +107,16 @@ def _checked_homes(
             f"{'; '.join(found)}; take both files from the same checkpoint"
         )
     return homes
+
+
+def _check_finite(weight: Weight, values: np.ndarray, homes: Mapping[str, Path]) -> None:
+    layers = values if weight.layers is not None else values[None]
+    for name, layer in zip(weight.names(), layers, strict=True):
+        if not np.isfinite(layer).all():
+            raise UserError(
+                f"{homes[name]}: {name} has values that are no finite float32 numbers; the "
+                "training diverged or the file is damaged: take another one"
+            )
 
 
 def _some(names: Iterable[str]) -> str:

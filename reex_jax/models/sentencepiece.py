@@ -14,6 +14,7 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 
 from reex_jax.errors import UserError
+from reex_jax.files import refuse_pointer
 
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3  # of the model
 _PIECE, _SCORE = 1, 2  # of a piece
@@ -28,6 +29,7 @@ def sentencepiece_engine(file: Path) -> tokenizers.Tokenizer:
     Raises:
         UserError: unreadable, damaged, or not a unigram vocabulary.
     """
+    refuse_pointer(file)
     try:
         return _engine(file.read_bytes())
     except UserError as error:

@@ -12,6 +12,9 @@ from reex_jax.errors import UserError
 LENGTHS = (16, 32, 48, 64, 77)
 """Padded lengths: few, so that few shapes compile; 77 is CLIP's own."""
 
+MAX_CHARACTERS = 200_000
+"""A longer text is a mistake, and the engine would take 200 bytes of memory for each character."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -132,6 +135,11 @@ class TextTokenizer:
         if not isinstance(text, str):
             raise UserError(
                 f"caption {position} is {text!r:.60} ({type(text).__name__}), not a string"
+            )
+        if len(text) > MAX_CHARACTERS:
+            raise UserError(
+                f"caption {position} has {len(text)} characters; shorten it to {MAX_CHARACTERS} at "
+                f"most (the model reads {self.max_length} tokens)"
             )
         try:
             return list(self._engine.encode(self._clean(text), add_special_tokens=False).ids)

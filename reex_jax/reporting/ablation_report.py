@@ -12,7 +12,8 @@ import numpy as np
 from tabulate import tabulate
 
 from reex_jax.reporting.comparison import hits_by_query, paired_difference
-from reex_jax.reporting.run_folder import Row, RunFolder
+from reex_jax.reporting.rows import Row
+from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.reporting.table import means_by_seed
 from reex_jax.settings.choices import CLEAN
 
@@ -28,6 +29,7 @@ CSV_COLUMNS = (
     "sd",
     "difference",
     "p",
+    "calibrated",
     "seeds",
     "corruptions",
     "queries",
@@ -69,6 +71,7 @@ class Finding:
         p: of the paired bootstrap over queries, see `paired_bootstrap`; NaN for the default.
         seeds, corruptions: how many were averaged; severities count as corruptions of their own.
         queries: in each stream.
+        calibrated: as `recall`, of the calibrated ranking; NaN without it.
     """
 
     level: Level
@@ -79,6 +82,7 @@ class Finding:
     seeds: int
     corruptions: int
     queries: int
+    calibrated: float = math.nan
 
 
 def find(
@@ -115,6 +119,7 @@ def _finding(level: Level, own: Sequence[Row], hits: np.ndarray, base: np.ndarra
         seeds=len(means),
         corruptions=len({(r["corruption"], r["severity"]) for r in own}),
         queries=len(hits),
+        calibrated=float(np.mean(means_by_seed(own, "calibrated_recall@1") or [math.nan])),
     )
 
 
@@ -132,6 +137,7 @@ def ablation_csv(findings: Sequence[Finding]) -> str:
             [
                 *(level.group, level.label, level.name, level.direction),
                 *map(_number, (found.recall, found.sd, found.difference, found.p)),
+                _number(found.calibrated),
                 *(found.seeds, found.corruptions, found.queries),
                 "yes" if level.is_default else "no",
                 json.dumps(dict(level.changes), sort_keys=True),
@@ -145,16 +151,20 @@ def _number(value: float) -> str:
 
 
 def ablation_tables(findings: Sequence[Finding]) -> str:
-    """A Markdown table for each group: a line for each level, three columns for each direction."""
+    """A Markdown table for each group: a line for each level, some columns for each direction."""
     directions = list(dict.fromkeys(found.level.direction for found in findings))
-    heads = [head for d in directions for head in (f"{d} R@1", "difference", "p")]
+    columns = ["R@1", "difference", "p"]
+    if any(not math.isnan(found.calibrated) for found in findings):
+        columns.append("calibrated")
+    heads = [f"{d} {c}" if c == "R@1" else c for d in directions for c in columns]
     parts = []
     for group in dict.fromkeys(found.level.group for found in findings):
         own = [found for found in findings if found.level.group == group]
         lines = []
         for label in dict.fromkeys(found.level.label for found in own):
             by_direction = {f.level.direction: f for f in own if f.level.label == label}
-            lines.append([_label(by_direction), *_cells(by_direction, directions)])
+            cells = _cells(by_direction, directions, "calibrated" in columns)
+            lines.append([_label(by_direction), *cells])
         table = tabulate(
             lines,
             [group, *heads],
@@ -178,7 +188,9 @@ def _label(by_direction: Mapping[str, Finding]) -> str:
     )
 
 
-def _cells(by_direction: Mapping[str, Finding], directions: Sequence[str]) -> list[str]:
+def _cells(
+    by_direction: Mapping[str, Finding], directions: Sequence[str], calibrated: bool
+) -> list[str]:
     cells = []
     for direction in directions:
         found = by_direction[direction]
@@ -186,6 +198,8 @@ def _cells(by_direction: Mapping[str, Finding], directions: Sequence[str]) -> li
         p = "" if math.isnan(found.p) else f"{found.p:.4f}"
         difference = "" if found.level.is_default else f"{found.difference:+.2f}"
         cells += [f"{found.recall:.2f}{spread}", difference, p]
+        if calibrated:
+            cells.append("" if math.isnan(found.calibrated) else f"{found.calibrated:.2f}")
     return cells
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from tabulate import tabulate
 
-from reex_jax.reporting.run_folder import Row, RunFolder
+from reex_jax.reporting.rows import Row
+from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.reporting.table import MEAN, TITLES, mean_and_spread, means_by_seed, values_of
 from reex_jax.retrieval.metrics import paired_bootstrap
 from reex_jax.settings.choices import CLEAN

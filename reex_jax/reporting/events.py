@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tensorboardX import SummaryWriter
 
-from reex_jax.reporting.run_folder import Row
+from reex_jax.reporting.rows import Row
 
 _SHOWN = (
     *("recall@1", "recall@5", "recall@10", "mAP", "median_rank"),

@@ -5,17 +5,18 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from reex_jax.errors import UserError
+from reex_jax.reporting.rows import Row, stream_key
 
-Row = dict[str, Any]
-STREAM_KEYS = ("method", "direction", "corruption", "severity", "seed")
 _log = logging.getLogger(__name__)
 
 
@@ -30,11 +31,6 @@ def run_id(methods: Sequence[str], identity: Mapping[str, Any]) -> str:
     name = methods[0] if len(methods) == 1 else f"{len(methods)}_methods"
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def stream_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What tells one line of metrics.jsonl from another."""
-    return tuple(row[name] for name in STREAM_KEYS)
 
 
 @dataclass(frozen=True)
@@ -55,9 +51,16 @@ class RunFolder:
         """The run's resolved configuration."""
         return _read_object(self.path / "config.json")
 
-    def ranks(self, row: Mapping[str, Any]) -> Path:
-        """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer."""
-        return self._file("ranks", stream_key(row), ".npy")
+    def ranks(self, row: Mapping[str, Any], ranking: str = "plain") -> Path:
+        """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer.
+
+        Args:
+            row: of the stream, or what `by_ranking` made of it.
+            ranking: "plain" or "calibrated"; the row's own comes first.
+        """
+        key = stream_key({**row, "method": row.get("method_alone", row["method"])})
+        own = row.get("ranking", ranking)
+        return self._file("ranks", key, ".npy" if own == "plain" else f".{own}.npy")
 
     def read_ranks(self, row: Mapping[str, Any]) -> np.ndarray:
         """What lies at `ranks`.
@@ -114,8 +117,14 @@ def open_run(
     Raises:
         UserError: the folder holds a run of another identity, or its files are damaged.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    _make(path)
     config_file, environment_file = path / "config.json", path / "environment.json"
+    metrics = RunFolder(path).metrics
+    if not config_file.exists() and metrics.exists() and metrics.stat().st_size:
+        raise UserError(
+            f"{path} holds results but no config.json, so nobody knows what was measured; set "
+            "run_id to another name, or remove the folder"
+        )
     if config_file.exists():
         _read_object(config_file)
         saved = _read_object(environment_file).get("identity")
@@ -130,6 +139,38 @@ def open_run(
     folder = RunFolder(path)
     _drop_torn_line(folder.metrics)
     return folder
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path}: the results folder cannot be made ({error.strerror}); set results to another"
+        ) from error
+
+
+@contextmanager
+def alone_in(folder: RunFolder) -> Iterator[None]:
+    """Keeps other runs out of a folder while its streams are measured.
+
+    The system lets go of the lock when the process ends, however it ends.
+
+    Raises:
+        UserError: another run works there.
+    """
+    lock = FileLock(folder.path / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder.path}: another run is measuring there; wait for it to end, then start the "
+            "same command again, or set run_id to another name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _text(values: Mapping[str, Any]) -> str:
@@ -147,41 +188,13 @@ def _difference(saved: Any, own: Mapping[str, Any]) -> str:
     return "set of " + ", ".join(sorted(saved.keys() - own.keys()))
 
 
-def read_rows(metrics: Path) -> list[Row]:
-    """The lines of a metrics.jsonl; none if it does not exist.
-
-    A last line that is not finished (the run was killed, or is just writing it) is left out, with
-    a warning; the file is not changed.
-
-    Raises:
-        UserError: a line is not JSON, or lacks one of the stream's keys.
-    """
-    if not metrics.exists():
-        return []
-    *lines, torn = metrics.read_bytes().split(b"\n")
-    if torn:
-        _log.warning("%s: left out its last line, which is not finished", metrics)
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            stream_key(row)
-        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{metrics}: line {number} is damaged ({error}); remove that line, its stream "
-                "is then measured again"
-            ) from error
-        rows.append(row)
-    return rows
-
-
 def _read_object(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_bytes())
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); remove the folder") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{file} is damaged ({error}); remove the folder") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is damaged ({error!s:.200}); remove the folder") from error
     if not isinstance(found, dict):
         raise UserError(f"{file} is damaged (it holds no object); remove the folder")
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from tabulate import tabulate
 
 from reex_jax.errors import UserError
-from reex_jax.reporting.run_folder import Row
+from reex_jax.reporting.rows import Row
 from reex_jax.settings.choices import CLEAN
 
 TITLES = {
@@ -70,6 +70,12 @@ def skipped_lines(rows: Sequence[Row]) -> str:
     for method in dict.fromkeys(r["method"] for r in rows):
         own = [r for r in rows if r["method"] == method]
         hurt = [r for r in own if r.get("skipped")]
+        undone = sum(r.get("restored") or 0 for r in own)
+        if undone:
+            lines.append(
+                f"{method}: a ruined model was put back to the source {undone} times "
+                '("restored" in metrics.jsonl)'
+            )
         if hurt:
             lines.append(
                 f"{method}: updates were skipped because they were not finite, in {len(hurt)} of "

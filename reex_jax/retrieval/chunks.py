@@ -23,6 +23,7 @@ def chunk_similarities(
     gallery: Float[Array, "items dim"],
     start: Int32[Array, ""],
     chunk: int,
+    correction: Float[Array, " items"] | None = None,
 ) -> tuple[Float[Array, "batch {chunk}"], Int32[Array, " {chunk}"], Bool[Array, " {chunk}"]]:
     """Scores of the chunk that starts at `start`.
 
@@ -34,6 +35,7 @@ def chunk_similarities(
         gallery: of the same width.
         start: from `chunk_starts`.
         chunk: number of rows, at most all of the gallery.
+        correction: what is taken from each item's scores, see `retrieval.calibration`.
 
     Returns:
         scores, the rows' gallery positions, and which rows count for this chunk.
@@ -41,6 +43,8 @@ def chunk_similarities(
     first = jnp.minimum(start, gallery.shape[0] - chunk)
     rows = jax.lax.dynamic_slice_in_dim(gallery, first, chunk)
     scores = cosines(queries, rows)
+    if correction is not None:
+        scores -= jax.lax.dynamic_slice_in_dim(correction, first, chunk)[None, :]
     # lax.top_k puts -0.0 behind 0.0, though they are equal: a tie must go by position.
     scores = jnp.where(scores == 0, 0.0, scores)
     positions = first + jnp.arange(chunk, dtype=jnp.int32)

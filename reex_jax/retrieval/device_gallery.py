@@ -49,18 +49,22 @@ class DeviceGallery:
         """Raises UserError unless they are rows of the gallery's width."""
         check_widths(queries, jax.ShapeDtypeStruct((self.size, self.dim), queries.dtype))
 
-    def best(self, queries: jax.Array, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and positions of the k nearest, see `top_k`; on the host."""
-        scores, positions = jax.device_get(_best(queries, self._rows, k))
+    def best(
+        self, queries: jax.Array, k: int, correction: jax.Array | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines and positions of the k best by cosine minus correction; on the host."""
+        scores, positions = jax.device_get(_best(queries, self._rows, k, correction))
         return scores, positions
 
     def cosines(self, queries: jax.Array) -> np.ndarray:
         """All cosines [B, N] float32; on the host."""
         return np.asarray(_cosines(queries, self._rows))
 
-    def ranks(self, queries: jax.Array, answers: ArrayLike) -> np.ndarray:
+    def ranks(
+        self, queries: jax.Array, answers: ArrayLike, correction: jax.Array | None = None
+    ) -> np.ndarray:
         """Where right answers stand, see `ranks_of`; on the host."""
-        return np.asarray(_ranks(queries, self._rows, np.asarray(answers, np.int32)))
+        return np.asarray(_ranks(queries, self._rows, np.asarray(answers, np.int32), correction))
 
     def check_answers(self, answers: np.ndarray) -> None:
         """Raises UserError if an answer is not in the gallery."""
@@ -76,9 +80,13 @@ def _cosines(
 
 @partial(jax.jit, static_argnums=2)
 def _best(
-    queries: Float[Array, "batch dim"], rows: Float[Array, "1 items dim"], k: int
+    queries: Float[Array, "batch dim"],
+    rows: Float[Array, "1 items dim"],
+    k: int,
+    correction: Float[Array, " items"] | None,
 ) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
-    return top_k(queries, rows[0], k)
+    scores, positions = top_k(queries, rows[0], k, correction=correction)
+    return scores if correction is None else scores + correction[positions], positions
 
 
 @jax.jit
@@ -86,5 +94,6 @@ def _ranks(
     queries: Float[Array, "batch dim"],
     rows: Float[Array, "1 items dim"],
     answers: Int32[Array, "batch answers"],
+    correction: Float[Array, " items"] | None,
 ) -> Int32[Array, "batch answers"]:
-    return ranks_of(queries, rows[0], answers)
+    return ranks_of(queries, rows[0], answers, correction=correction)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from reex_jax.errors import UserError
+from reex_jax.progress import tracked
 
 _NORM_TOLERANCE = 1e-3
 
@@ -102,7 +102,9 @@ def embed_gallery(
     if batch_size < 1:
         raise UserError(f"batch_size is {batch_size}; it must be at least 1")
     starts = range(0, len(items), batch_size)
-    bar = tqdm(starts, desc=describe, unit="batch", leave=False, disable=None if progress else True)
+    bar = tracked(
+        starts, total=len(starts), unit="batch", label=describe, leave=False, shown=progress
+    )
     parts = [
         encode([items[i] for i in range(start, min(start + batch_size, len(items)))])
         for start in bar

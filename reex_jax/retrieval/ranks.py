@@ -14,7 +14,11 @@ from reex_jax.retrieval.topk import check_widths
 
 
 def ranks_of(
-    queries: ArrayLike, gallery: ArrayLike, answers: ArrayLike, chunk: int = DEFAULT_CHUNK
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    answers: ArrayLike,
+    chunk: int = DEFAULT_CHUNK,
+    correction: Float[Array, " items"] | None = None,
 ) -> Int32[Array, "batch answers"]:
     """How many gallery items stand before each right answer: 0 is the first place.
 
@@ -27,6 +31,7 @@ def ranks_of(
         gallery: [N, d] float32.
         answers: [B, R] int32 gallery positions in 0..N - 1; -1 where a query has fewer.
         chunk: gallery rows scored at a time.
+        correction: what is taken from each item's scores, see `retrieval.calibration`.
 
     Returns:
         [B, R] int32; -1 where there is no answer.
@@ -38,7 +43,7 @@ def ranks_of(
     check_widths(queries, gallery)
     if isinstance(answers, np.ndarray):  # values on a device are not read back for a check
         check_answers(answers, gallery.shape[0])
-    return _ranks_of(queries, gallery, jnp.asarray(answers, jnp.int32), chunk)
+    return _ranks_of(queries, gallery, jnp.asarray(answers, jnp.int32), chunk, correction)
 
 
 def check_answers(answers: np.ndarray, size: int) -> None:
@@ -58,6 +63,7 @@ def _ranks_of(
     gallery: Float[Array, "items dim"],
     answers: Int32[Array, "batch answers"],
     chunk: int,
+    correction: Float[Array, " items"] | None,
 ) -> Int32[Array, "batch answers"]:
     chunk = min(chunk, gallery.shape[0])
     starts = chunk_starts(gallery.shape[0], chunk)
@@ -65,13 +71,13 @@ def _ranks_of(
     # The answers' scores are read out of the same products that they are compared with: scores
     # computed in another shape may differ in the last bit and break ties.
     def read(found: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-        scores, positions, _ = chunk_similarities(queries, gallery, start, chunk)
+        scores, positions, _ = chunk_similarities(queries, gallery, start, chunk, correction)
         inside = (answers >= start) & (answers < start + chunk)
         at = jnp.clip(answers - positions[0], 0, chunk - 1)
         return jnp.where(inside, jnp.take_along_axis(scores, at, axis=1), found), None
 
     def count(before: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-        scores, positions, counted = chunk_similarities(queries, gallery, start, chunk)
+        scores, positions, counted = chunk_similarities(queries, gallery, start, chunk, correction)
         others, own = scores[:, None, :], answer_scores[:, :, None]
         not_earlier = positions[None, None, :] >= answers[:, :, None]
         # Counts what the answer does not beat: NaN beats nothing, so it comes last, not first.

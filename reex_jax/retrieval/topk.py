@@ -4,15 +4,22 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int32
 
 from reex_jax.errors import UserError
 from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
 
+_LOWEST = float(np.finfo(np.float32).min)
+
 
 def top_k(
-    queries: ArrayLike, gallery: ArrayLike, k: int, chunk: int = DEFAULT_CHUNK
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    k: int,
+    chunk: int = DEFAULT_CHUNK,
+    correction: Float[Array, " items"] | None = None,
 ) -> tuple[Float[Array, "batch k"], Int32[Array, "batch k"]]:
     """The k best gallery items of each query, best first; of equal scores the lower position.
 
@@ -21,9 +28,12 @@ def top_k(
         gallery: [N, d] float32.
         k: from 1 to N.
         chunk: gallery rows scored at a time; memory grows with B * (k + chunk).
+        correction: what is taken from each item's scores, see `retrieval.calibration`.
 
     Returns:
-        scores [B, k] float32 and gallery positions [B, k] int32.
+        scores [B, k] float32 (corrected ones) and gallery positions [B, k] int32, all different.
+        Where queries are not finite, scores that are no number or minus infinity count as float32's
+        lowest value.
 
     Raises:
         UserError: widths differ, or k is not in 1..N.
@@ -32,7 +42,7 @@ def top_k(
     check_widths(queries, gallery)
     if not 1 <= k <= gallery.shape[0]:
         raise UserError(f"k is {k}, but must lie in 1..{gallery.shape[0]}, the gallery's size")
-    return _top_k(queries, gallery, k, chunk)
+    return _top_k(queries, gallery, k, chunk, correction)
 
 
 def check_widths(
@@ -48,7 +58,11 @@ def check_widths(
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _top_k(
-    queries: Float[Array, "batch dim"], gallery: Float[Array, "items dim"], k: int, chunk: int
+    queries: Float[Array, "batch dim"],
+    gallery: Float[Array, "items dim"],
+    k: int,
+    chunk: int,
+    correction: Float[Array, " items"] | None,
 ) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
     size = gallery.shape[0]
     chunk = min(chunk, size)
@@ -56,7 +70,10 @@ def _top_k(
     def merge(
         best: tuple[jax.Array, jax.Array], start: jax.Array
     ) -> tuple[tuple[jax.Array, jax.Array], None]:
-        scores, positions, _ = chunk_similarities(queries, gallery, start, chunk)
+        scores, positions, counted = chunk_similarities(queries, gallery, start, chunk, correction)
+        # Else scores of minus infinity would lose to the places that nothing fills yet.
+        poor = counted[None, :] & ~(scores > _LOWEST)
+        scores = jnp.where(poor, _LOWEST, scores)
         # Earlier chunks stand first and lax.top_k prefers the first of equals: ties by position.
         candidates = jnp.concatenate([best[0], scores], axis=1)
         labels = jnp.concatenate(

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from reex_jax.errors import UserError, unknown
+from reex_jax.files import home
 
 LARGE = 2**31 - 1
 """The largest whole number that a setting may have."""
@@ -25,10 +26,12 @@ class Check:
     Attributes:
         allowed: for people, for example "a whole number in 0..5".
         test: (key, value) -> nothing; raises a UserError.
+        plain: what settings hold for a value that passed.
     """
 
     allowed: str
     test: Callable[[str, Any], None]
+    plain: Callable[[Any], Any] = lambda value: value
 
     def __call__(self, key: str, value: Any) -> None:
         """Raises a UserError that names the key and the value, if the value is wrong."""
@@ -164,6 +167,17 @@ def _filled(key: str, value: Any) -> None:
 
 filled = Check("a text that is not empty", _filled)
 """A string that is not empty."""
+
+
+def _home(value: str) -> str:
+    """`~` is the home folder; an address such as a hub id stays as it is."""
+    return str(home(value)) if value.startswith("~") else value
+
+
+path = Check("a path", _text, _home)
+"""A string that names a file or folder, or nothing."""
+filled_path = Check("a path that is not empty", _filled, _home)
+"""A string that names a file or folder."""
 
 
 def _folder_name(key: str, value: Any) -> None:

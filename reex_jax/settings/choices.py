@@ -38,5 +38,8 @@ PROTOCOLS = ("reset", "continual", "mixed")
 """In which passes a method sees the streams."""
 
 OFF = ""
-REWRITERS = (OFF, "symspell", "openai", "transformers", "none")
+REWRITERS = (OFF, "channel", "symspell", "rescore", "openai", "transformers", "none")
+EMBEDDED = ("channel", "symspell")
+"""Rewriters that need nothing but word lists, and mend some hundred captions a second."""
+SCORERS = ("completions", "transformers")
 FUSION_NAMES = ("dynamic", "original", "replace", "fixed")

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Self
 
 from reex_jax.errors import UserError
-from reex_jax.settings.checks import integer, one_of, text
+from reex_jax.settings.checks import integer, one_of, path
 from reex_jax.settings.choices import MODES, ON_ERROR, SCENES_SPLITS
 from reex_jax.settings.fields import Settings, setting
 from reex_jax.settings.presets import PRESETS
@@ -14,6 +14,9 @@ from reex_jax.settings.presets import SPLITS as KARPATHY_SPLITS
 
 FOLDER, KARPATHY, SCENES, TFDS = "folder", "karpathy", "scenes", "tfds"
 DATA_SETS = (SCENES, FOLDER, KARPATHY, TFDS)
+
+MAX_SCENES = 1_000_000
+"""Generated scenes of a run; more than that is a slip of the pen, and would fill the memory."""
 
 _READ_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -34,22 +37,22 @@ class Data(Settings):
     """A data set; docs/datasets.md says what each needs."""
 
     name: str = setting(SCENES, "the kind of data set", one_of(DATA_SETS))
-    root: str = setting("", "folder of the data; not for scenes", text)
+    root: str = setting("", "folder of the data; not for scenes", path)
     preset: str = setting("", "published set whose layout the folder has", one_of(("", *PRESETS)))
-    captions_file: str = setting("", "captions, if not where the preset has them", text)
-    images: str = setting("", "folder of images, if not where the preset has them", text)
+    captions_file: str = setting("", "captions, if not where the preset has them", path)
+    images: str = setting("", "folder of images, if not where the preset has them", path)
     split: str = setting(
         "test", "which part", one_of(dict.fromkeys((*SCENES_SPLITS, *KARPATHY_SPLITS)))
     )
     seed: int = setting(0, "of generated scenes", integer(0))
-    num_images: int = setting(1000, "how many scenes", integer(1))
+    num_images: int = setting(1000, "how many scenes", integer(1, MAX_SCENES))
     max_images: int = setting(0, "at most so many images of files; 0 for all", integer(0))
-    released_images: str = setting("", "folder of published corrupted images", text)
-    released_captions: str = setting("", "folder of published corrupted captions", text)
+    released_images: str = setting("", "folder of published corrupted images", path)
+    released_captions: str = setting("", "folder of published corrupted captions", path)
     preprocessing: str = setting("clip", "of queries and gallery, as CLIP or TCR do", one_of(MODES))
     on_error: str = setting("raise", "what faulty files do", one_of(ON_ERROR))
     workers: int = setting(2, "threads that make queries", integer(0, 256), counted=False)
-    cache: str = setting("", "folder that keeps corrupted images", text, counted=False)
+    cache: str = setting("", "folder that keeps corrupted images", path, counted=False)
 
     def check_together(self) -> None:
         """Refuses settings that the data set does not read, or lacks."""

@@ -14,6 +14,7 @@ from reex_jax.settings.adaptation import Adapt
 from reex_jax.settings.checks import (
     Check,
     filled,
+    filled_path,
     flag,
     folder_name,
     integer,
@@ -38,6 +39,7 @@ from reex_jax.settings.data import Data
 from reex_jax.settings.fields import Settings, section, setting
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
+from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import RepairSettings
 
 
@@ -106,7 +108,7 @@ class Experiment(Settings):
     method: tuple[str, ...] = setting(
         ("none",), "methods, names of variants, or module:function", names
     )
-    checkpoint: str = setting("bundled", "folder, hub id, or the bundled model", filled)
+    checkpoint: str = setting("bundled", "folder, hub id, or the bundled model", filled_path)
     revision: str = setting("", "branch, tag or commit of a hub id", text)
     precision: str = setting("auto", "of matrix products", one_of(PRECISIONS))
     data: Data = section(Data, "what is searched")
@@ -119,11 +121,12 @@ class Experiment(Settings):
     max_queries: int = setting(0, "of a stream; 0 for all", integer(0))
     batch_size: int = setting(64, "queries that arrive together", integer(1, 65536))
     adapt: Adapt = section(Adapt, "how the query encoder is updated")
+    rank: Ranking = section(Ranking, "how ranking corrects for hubs")
     settings: Methods = section(Methods, "each method's own")
     variants: tuple[Variant, ...] = setting(
         (), "methods with some settings changed", Check("a list of variants", _variants)
     )
-    results: str = setting("results", "folder of all results", filled, counted=False)
+    results: str = setting("results", "folder of all results", filled_path, counted=False)
     run_id: str = setting(
         "", "name of the run's folder; '': from the settings", or_empty(folder_name), counted=False
     )

@@ -66,8 +66,8 @@ class Entry(NamedTuple):
 class Settings:
     """Settings that are checked when they are made, each by its own check and all together.
 
-    Lists become tuples and whole numbers become floats where the field is one, so that equal
-    settings are equal and hashable.
+    Lists become tuples, whole numbers become floats where the field is one, and `~` in a path
+    becomes the home folder, so that equal settings are equal and hashable.
     """
 
     example: ClassVar[str] = ""
@@ -84,8 +84,9 @@ class Settings:
             if "check" not in one.metadata:
                 _check_section(one.name, value, one.default_factory)
                 continue
-            one.metadata["check"](one.name, value)
-            object.__setattr__(self, one.name, _plain(value, one.type))
+            check = one.metadata["check"]
+            check(one.name, value)
+            object.__setattr__(self, one.name, check.plain(_plain(value, one.type)))
         self.check_together()
 
     def check_together(self) -> None:

@@ -19,6 +19,7 @@ LEARNING_RATE = 3e-4
 """TCR's."""
 
 POSITIVE = number(0, above=True)
+RATE = number(0, 10, above=True)
 WEIGHT = number(0)
 SHARE = number(0, 1)
 
@@ -27,7 +28,7 @@ SHARE = number(0, 1)
 class Method(Settings):
     """What every method that learns has."""
 
-    learning_rate: float = setting(LEARNING_RATE, "of AdamW", POSITIVE)
+    learning_rate: float = setting(LEARNING_RATE, "of AdamW", RATE)
 
 
 def temperature(default: float, of: str = "the softmax over the gallery") -> float:
@@ -119,7 +120,9 @@ COMMITS = ("entropy", "proxy")
 
 @dataclass(frozen=True)
 class Reex(Method):
-    """See `adaptation.methods.epcl`."""
+    """See `adaptation.methods.epcl`; the defaults are ours, for any model and any data."""
+
+    learning_rate: float = setting(3e-2, "of Adam", RATE)
 
     k: int = setting(20, "size of the plausible set; 0: all others are negatives", integer(0))
     p: int = setting(1, "the proxy is the mean of so many nearest items", integer(1))
@@ -130,13 +133,19 @@ class Reex(Method):
     m: int = setting(50, "how many, for the strategies that choose", integer(1))
     split: str = setting("both", "which queries learn", one_of(SPLITS))
     commit: str = setting("entropy", "what confident queries minimise", one_of(COMMITS))
-    relative_temperature: float = temperature(3.0, "the contrast")
-    quantile: float = setting(0.5, "of entropies, up to which queries are confident", SHARE)
-    momentum: float = setting(0.9, "of that quantile's moving average", SHARE)
+    memory: int = setting(56, "candidates of recent queries", integer(0, 65536))
+    calibrated: bool = setting(True, "whether scores are calibrated inside the loss")
+    relative_temperature: float = temperature(2.0, "the contrast")
+    quantile: float = setting(0.0, "of entropies, up to which queries are confident", SHARE)
     ambiguous_weight: float = setting(1.0, "of the ambiguous queries' loss", WEIGHT)
     uniformity_weight: float = setting(1.0, "of TCR's UNI", WEIGHT)
-    gap_weight: float = setting(1.0, "of TCR's EMG", WEIGHT)
-    source_decay: float = setting(0.0, "share of the way back to the source, each step", SHARE)
+    gap_weight: float = setting(0.0, "of TCR's EMG", WEIGHT)
+    adam_eps: float = setting(1e-2, "of Adam; large ones make small gradients small steps", WEIGHT)
+    full_batch: int = setting(64, "batch size from which the whole rate counts", integer(1))
+    shift_above: float = setting(
+        4.0, "times the expected change of the mean query that put the source back; 0: off", WEIGHT
+    )
+    source_decay: float = setting(0.03, "share of the way back to the source, each step", SHARE)
     share: float = setting(0.3, "of each batch offered to the source-like pairs", SHARE)
     batches: int = setting(10, "how many batches fill their memory", integer(1))
 
@@ -152,10 +161,14 @@ class PerQuery(Settings, Generic[M]):
     text: M
 
 
-def _method(kind: type[M], home: str) -> PerQuery[M]:
-    """A method's line in `Methods`: its class of settings, and where its objective is made."""
+def _method(kind: type[M], home: str, **text: Any) -> PerQuery[M]:
+    """A method's line in `Methods`: its class of settings, and where its objective is made.
+
+    `text` are the defaults that differ for text queries.
+    """
     line: Any = field(
-        default_factory=lambda: PerQuery(kind(), kind()), metadata={"home": home, "kind": kind}
+        default_factory=lambda: PerQuery(kind(), kind(**text)),
+        metadata={"home": home, "kind": kind},
     )
     return cast(PerQuery[M], line)
 
@@ -180,7 +193,7 @@ class Methods(Settings):
     deyo: PerQuery[Deyo] = _method(Deyo, f"{_HOME}.deyo:deyo")
     tcr: PerQuery[Tcr] = _method(Tcr, f"{_HOME}.tcr:tcr")
     rest: PerQuery[Rest] = _method(Rest, f"{_HOME}.rest:rest")
-    reex: PerQuery[Reex] = _method(Reex, f"{_HOME}.epcl:epcl")
+    reex: PerQuery[Reex] = _method(Reex, f"{_HOME}.epcl:epcl", learning_rate=3e-3)
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

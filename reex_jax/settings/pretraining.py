@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from reex_jax.errors import UserError
-from reex_jax.settings.checks import LARGE, filled, integer, number, numbers, one_of, text
+from reex_jax.settings.checks import LARGE, filled_path, integer, number, numbers, one_of, path
 from reex_jax.settings.choices import PRECISIONS
 from reex_jax.settings.fields import Settings, section, setting
 
@@ -104,13 +104,13 @@ class Model(Settings):
 class Pretraining(Settings):
     """A training run; by default the first stage of the bundled model."""
 
-    workdir: str = setting("pretraining", "folder of checkpoints and export", filled)
+    workdir: str = setting("pretraining", "folder of checkpoints and export", filled_path)
     seed: int = setting(0, "of scenes and of the first parameters", integer(0))
     batch_size: int = setting(128, "scenes a step", integer(1, 65536))
     num_steps: int = setting(4000, "updates", integer(1))
     report_every: int = setting(50, "steps", integer(1))
     save_every: int = setting(300, "steps", integer(1))
-    init: str = setting("", "folder of a checkpoint to start from; '': from nothing", text)
+    init: str = setting("", "folder of a checkpoint to start from; '': from nothing", path)
     augmentation: Augmentation = section(Augmentation, "how rough the data are")
     text_length: int = setting(32, "tokens of a caption, start and end included", integer(3))
     precision: str = setting("auto", "of matrix products", one_of(PRECISIONS))

@@ -13,15 +13,14 @@ import pytest
 from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.objective import Batch, Objective
-from reex_jax.adaptation.update import (
-    compile_update,
-    first_copy,
-    initial_state,
-    replicate,
-)
+from reex_jax.adaptation.replicas import first_copy, replicate
+from reex_jax.adaptation.state import initial_state
+from reex_jax.adaptation.update import compile_update
 from reex_jax.arrays import unit
 from reex_jax.models.clip.api import load_clip
+from reex_jax.retrieval.calibration import nothing_seen
 from reex_jax.settings.adaptation import AdaptSettings
+from reex_jax.settings.ranking import Ranking
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 WIDTH = 12
@@ -55,17 +54,23 @@ def draw_unit_rows(seed: int, n: int, d: int) -> np.ndarray:
 def make_batch():
     """(queries, gallery, **fields) -> a `Batch` as a loss sees it, outside of any step."""
 
-    def make(queries, gallery, *, real=None, step=0, index=0, temperature=0.05, shuffled=None):
-        rows = len(queries)
+    def make(queries, gallery, *, real=None, step=0, index=0, temperature=0.05, **others):
+        rows, ranking = len(queries), others.get("ranking", Ranking())
+        mask = jnp.arange(rows) < (rows if real is None else real)
+        calibration = nothing_seen(*np.shape(gallery), ranking)
         return Batch(
             queries=jnp.asarray(queries),
             gallery=jnp.asarray(gallery),
-            mask=jnp.arange(rows) < (rows if real is None else real),
+            mask=mask,
             temperature=jnp.float32(temperature),
             step=jnp.int32(step),
             index=jnp.int32(index),
             key=jax.random.key(7),
-            shuffled=lambda: jnp.asarray(shuffled),
+            sources=jnp.asarray(others.get("sources", queries)),
+            counted=mask & jnp.asarray(others.get("counted", True)),
+            calibration=others.get("calibration", calibration),
+            ranking=ranking,
+            shuffled=lambda: jnp.asarray(others["shuffled"]),
         )
 
     return make
@@ -94,6 +99,7 @@ class ToyStream:
         rows: int = 8,
         devices: int = 1,
         learning_rate: float = 1e-2,
+        ranking: Ranking | None = None,
         **settings,
     ) -> None:
         settings = {"batch_size": 64} | settings
@@ -103,7 +109,10 @@ class ToyStream:
             objective, shared = method, AdaptSettings(**settings)
         self.devices, self.rows = jax.devices()[:devices], rows
         self.encoder, self.objective, self.shared = toy_encoder(), objective, shared
-        self.update: Callable = compile_update(objective, self.encoder, shared, self.devices)
+        self.ranking = ranking or Ranking()
+        self.update: Callable = compile_update(
+            objective, self.encoder, shared, self.ranking, self.devices
+        )
         self.restart(learning_rate)
 
     def restart(self, learning_rate: float) -> None:
@@ -116,7 +125,7 @@ class ToyStream:
             jnp.float32(learning_rate),
         )
         self.replicated = replicate(self.constants, self.devices)
-        first = initial_state(self.objective, self.shared, self.constants)
+        first = initial_state(self.objective, self.shared, self.constants, self.ranking)
         self.live = replicate(first, self.devices)
 
     def __call__(self, queries: np.ndarray):

@@ -23,6 +23,8 @@ def adapter(tiny, golden):
         learning_rate=1e-2,
         steps=2,
         k=3,
+        adam_eps=1e-6,
+        full_batch=4,
     )
 
 
@@ -55,13 +57,14 @@ def test_search_ranks_the_adapted_similarities(adapter, tokens, golden):
     adapter.reset()
     for queries, scores, k in ((tokens[:4], first, 5), (tokens[4:7], second, 96)):
         result = adapter.search(queries, k=k)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        corrected = scores - np.asarray(adapter.correction())[None]
+        order = np.argsort(-corrected, axis=1, kind="stable")[:, :k]
         np.testing.assert_array_equal(result.indices[:, :5], order[:, :5])
         np.testing.assert_allclose(
             result.scores, np.take_along_axis(scores, result.indices, axis=1), atol=1e-6
         )
         assert result.indices.dtype == np.int32 and result.scores.dtype == np.float32
-        assert set(result.diagnostics) == {"loss", "confident", "skipped"}
+        assert set(result.diagnostics) == {"loss", "confident", "skipped", "restored"}
         assert 0 <= result.diagnostics["confident"] <= 1 and result.diagnostics["skipped"] == 0
         assert np.isfinite(result.diagnostics["loss"])
     assert adapter.state.batches == 2
@@ -83,9 +86,13 @@ def test_ranking_learns_nothing_and_repeats(adapter, tokens, golden):
     np.testing.assert_array_equal(still[0].indices, still[1].indices)
     np.testing.assert_array_equal(still[0].scores, still[1].scores)
     scores = adapter.similarities(tokens[:3], learn=False)
-    np.testing.assert_allclose(np.sort(scores)[:, :-6:-1], still[0].scores, atol=1e-6)
+    of_those = np.take_along_axis(scores, still[0].indices, axis=1)
+    np.testing.assert_allclose(of_those, still[0].scores, atol=1e-6)
     ranks, none = adapter.ranks(tokens[:3], still[0].indices[:, :2], learn=False)
-    np.testing.assert_array_equal(ranks, [[0, 1]] * 3)
+    np.testing.assert_array_equal(ranks["calibrated"], [[0, 1]] * 3)
+    order = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    plain = np.take_along_axis(order, still[0].indices[:, :2], axis=1)
+    np.testing.assert_array_equal(ranks["plain"], plain)
     assert none == {} and adapter.rank(np.ones((0, 32), np.float32)).indices.shape == (0, 10)
     after = jax.device_get(adapter.state)
     for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
@@ -103,7 +110,7 @@ def test_embedding_takes_what_was_learned(adapter, tiny, tokens):
 
 def test_a_seed_draws_otherwise_without_a_new_program(tiny, golden, tokens, compilations):
     settings = {"strategy": "random_m", "m": 1, "k": 1, "steps": 1, "batch_size": 8}
-    settings |= {"learning_rate": 1e-2, "query": "text"}
+    settings |= {"learning_rate": 1e-2, "query": "text", "adam_eps": 1e-6, "full_batch": 8}
     adapter = Adapter(tiny, golden["image_embeds"], **settings)
 
     def run(seed=None):
@@ -146,7 +153,7 @@ def test_adapt_gives_unit_embeddings_of_the_real_queries(adapter, tokens, golden
     assert embeddings.shape == (3, 32) and isinstance(embeddings, jax.Array)
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(embeddings @ golden["image_embeds"].T, scores, atol=1e-6)
-    assert set(diagnostics) == {"loss", "confident", "skipped"}
+    assert set(diagnostics) == {"loss", "confident", "skipped", "restored"}
 
 
 def test_a_single_query_is_a_batch(adapter, tokens):
@@ -179,7 +186,7 @@ def test_the_clip_is_left_as_it_is(adapter, tiny, tokens):
 def test_no_method_gives_the_clip_s_own_embeddings(plain, tiny, pixels):
     found, diagnostics = plain.adapt(pixels[:3])
     np.testing.assert_allclose(found, tiny.encode_pixels(pixels[:3]), atol=1e-6)
-    assert diagnostics == {"loss": 0, "confident": 1, "skipped": 0}
+    assert diagnostics == {"loss": 0, "confident": 1, "skipped": 0, "restored": 0}
 
 
 @pytest.mark.parametrize("query", ["image", "text"])

@@ -23,9 +23,16 @@ SETTINGS = {
     "sar": {"relative_temperature": 4.0},
     "rest": {"relative_temperature": 2.0},
     "tcr": {"relative_temperature": 2.0},
-    "reex": {"k": 3, "p": 2},
-    "reex, random": {"k": 3, "strategy": "random_m", "m": 2},
-    "reex, gallery": {"k": 3, "pool": "gallery", "strategy": "random_m", "m": 5},
+    "reex": {"k": 3, "p": 2, "adam_eps": 1e-4},
+    "reex, random": {"k": 3, "strategy": "random_m", "m": 2, "adam_eps": 1e-4},
+    "reex, gallery": {
+        "k": 3,
+        "pool": "gallery",
+        "strategy": "random_m",
+        "m": 5,
+        "adam_eps": 1e-4,
+        "quantile": 0.5,
+    },
 }
 
 

@@ -13,8 +13,10 @@ from reex_jax.adaptation.encoder import (
     query_encoder,
 )
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.replicas import replicate
 from reex_jax.adaptation.shuffle import shuffle_between, shuffle_patches
-from reex_jax.adaptation.update import compile_update, initial_state, replicate
+from reex_jax.adaptation.state import initial_state
+from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
 from reex_jax.settings.choices import PARAMETERS
 

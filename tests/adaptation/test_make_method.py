@@ -16,17 +16,18 @@ from reex_jax.settings.methods import METHODS
 DEFAULTS = {method: settings_class(method)().to_dict() for method in METHODS}
 OWN = [(method, name) for method, own in DEFAULTS.items() for name in own]
 SHARES = {"momentum", "share", "quantile", "entropy_share", "weight_share", "redundancy"}
+SHARES |= {"source_decay"}
 NOT_EMPTY = {"relative_temperature", "rho", "learning_rate"}
 
 
 def wrong_values(name, default):
     """Values of each kind that no setting with this default may have."""
-    if isinstance(default, str):
+    if isinstance(default, str | bool):
         return ["nonsense", 3, None]
     wrong = [-1, math.nan, math.inf, "1", None, True, [default]]
     if isinstance(default, int):
         wrong += [default + 0.5, float(default)]
-    if name in NOT_EMPTY or name in ("p", "m", "batches", "batch_size"):
+    if name in NOT_EMPTY or name in ("p", "m", "batches", "batch_size", "full_batch"):
         wrong.append(0)
     if name in SHARES:
         wrong.append(1.01)
@@ -69,7 +70,8 @@ def test_the_protocol_of_tcr_is_the_default():
         "seed": 0,
     }
     rates = {method: own.get("learning_rate") for method, own in DEFAULTS.items()}
-    assert rates.pop("none") is None and set(rates.values()) == {3e-4}
+    assert rates.pop("none") is None and rates.pop("reex") == 3e-2
+    assert set(rates.values()) == {3e-4}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -79,6 +81,14 @@ def test_every_method_says_where_it_is_from(method):
         assert "EXPERIMENTAL" in documentation
     if method not in ("none", "reex"):
         assert "et al." in documentation
+
+
+@pytest.mark.parametrize("method", ["tent", "reex"])
+def test_rates_beyond_reason_are_refused(method):
+    assert make_method(method, {"learning_rate": 10})[1].learning_rate == 10
+    for rate in (10.5, 1e30):
+        with pytest.raises(UserError, match=r"learning_rate is .*; it must be a number .*10"):
+            make_method(method, {"learning_rate": rate})
 
 
 def test_the_source_model_has_no_rate():

@@ -133,7 +133,7 @@ def test_what_holds_no_adapter_is_refused(make, tmp_path):
         adapter.restore(tmp_path / "nowhere")
     adapter.save(tmp_path / "a")
     identity = (tmp_path / "a" / IDENTITY).read_text()
-    assert json.loads(identity)["settings"]["momentum"] == 0.9
+    assert json.loads(identity)["settings"]["memory"] == 56
     bare = tmp_path / "b"
     bare.mkdir()
     (bare / IDENTITY).write_text(identity)

@@ -70,30 +70,65 @@ def test_parameters_follow_adamw(toy_stream, toy_queries):
         np.testing.assert_allclose(stream.state.parameters[name], parameters[name], rtol=1e-4)
 
 
-@pytest.mark.parametrize("broken", ["nan loss", "infinite loss", "nan gradient"])
-def test_what_is_not_finite_is_skipped_and_counted(broken, toy_stream, toy_queries):
+def breaking(broken, when):
+    """An objective whose loss or gradient is not finite in the steps where `when` says so."""
+
     def loss(batch, state):
-        second = batch.index == 1
+        now = when(batch)
         value = {
-            "nan loss": jnp.where(second, jnp.nan, pull(batch)),
-            "infinite loss": jnp.where(second, jnp.inf, pull(batch)),
+            "nan loss": jnp.where(now, jnp.nan, pull(batch)),
+            "infinite loss": jnp.where(now, jnp.inf, pull(batch)),
             # Finite itself, but the slope of a root at 0 is infinite.
-            "nan gradient": pull(batch) + jnp.sqrt(jnp.where(second, 0.0, 1.0) * pull(batch) ** 2),
+            "nan gradient": pull(batch) + jnp.sqrt(jnp.where(now, 0.0, 1.0) * pull(batch) ** 2),
         }[broken]
         return Loss(value, state + 1, confident=0.25)
 
-    stream = toy_stream(Objective(loss, count_losses), steps=2)
+    return Objective(loss, count_losses)
+
+
+@pytest.mark.parametrize("broken", ["nan loss", "infinite loss", "nan gradient"])
+def test_what_is_not_finite_is_skipped_and_counted(broken, toy_stream, toy_queries):
+    """A step that is left out moves nothing, nor the objective's memory."""
+
+    def first_of_second(batch):
+        return (batch.index == 1) & (batch.step == 0)
+
+    def loss(batch, state):
+        still = first_of_second(batch)
+        value = pull(batch) + (jnp.abs(pull(batch)) if broken == "nan gradient" else 0.0)
+        return Loss(value, jnp.where(still, state, state + 1), moves=~still)
+
+    stream = toy_stream(breaking(broken, first_of_second), steps=2)
+    still = toy_stream(Objective(loss, count_losses), steps=2)
+    for seed, skipped in ((1, 0), (2, 1), (3, 0)):
+        embeddings, diagnostics = stream(toy_queries(seed, 8))
+        wanted, _ = still(toy_queries(seed, 8))
+        np.testing.assert_allclose(embeddings, wanted, atol=1e-6)
+        assert (diagnostics.skipped, diagnostics.restored) == (skipped, 0)
+        assert np.isfinite(diagnostics.loss)
+    after, expected = stream.state, still.state
+    for a, b in zip(jax.tree.leaves(after[:2]), jax.tree.leaves(expected[:2]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert (after.batches, after.skipped, after.restored, after.objective) == (3, 1, 0, 5)
+
+
+@pytest.mark.parametrize("broken", ["nan loss", "nan gradient"])
+def test_a_batch_without_a_finite_update_puts_the_source_back(broken, toy_stream, toy_queries):
+    stream = toy_stream(breaking(broken, lambda batch: batch.index == 1), steps=2)
+    source = stream.state
     stream(toy_queries(1, 8))
-    before = stream.state
-    embeddings, diagnostics = stream(toy_queries(2, 8))
+    assert not same(stream.state[:2], source[:2])
+    queries = toy_queries(2, 8)
+    embeddings, diagnostics = stream(queries)
+    assert (diagnostics.skipped, diagnostics.restored) == (2, 1)
+    plain = stream.encoder.embed(stream.encoder.parameters, stream.constants, queries)
+    np.testing.assert_allclose(embeddings, plain, atol=1e-6, err_msg="ranked by the source")
     after = stream.state
-    assert same(before[:3], after[:3]), "nothing may move, nor the objective's memory"
-    assert (after.batches, after.skipped) == (2, 2)
-    assert diagnostics.skipped == 2 and np.isfinite(embeddings).all()
+    assert same(after[:2], source[:2]) and after.objective == 2, "the memory stays"
+    assert (after.batches, after.skipped, after.restored) == (2, 2, 1)
     _, diagnostics = stream(toy_queries(3, 8))
-    assert diagnostics.skipped == 0 and np.isfinite(diagnostics.loss)
-    assert stream.state.skipped == 2 and stream.state.objective == 4
-    assert not same(stream.state.parameters, after.parameters)
+    assert (diagnostics.skipped, diagnostics.restored) == (0, 0)
+    assert not same(stream.state.parameters, source.parameters), "it learns again"
 
 
 def test_a_loss_may_keep_parameters_still_or_put_them_back(toy_stream, toy_queries):
@@ -163,7 +198,7 @@ def test_no_steps_give_the_plain_encoder(method, steps, toy_stream, toy_queries)
     np.testing.assert_allclose(
         embeddings, plain.embed(plain.parameters, stream.constants, queries), rtol=0, atol=1e-6
     )
-    assert diagnostics == (0, 1, 0)
+    assert diagnostics == (0, 1, 0, 0)
     assert same(stream.state.parameters, source.parameters) and stream.state.batches == 2
 
 

@@ -13,7 +13,7 @@ TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 
 @pytest.fixture(scope="session")
 def small_config():
-    """(results folder, **changes) -> an experiment that runs in a second."""
+    """(results folder, **changes, nested ones as mappings) -> an experiment of a second."""
 
     def make(results, **changes):
         experiment = Experiment(

@@ -19,6 +19,7 @@ from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.experiment import Experiment
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "ablation_exclusion.py"
+GROUPS = ["k", "candidates", "memory", "calibrated", "quantile", "who learns"]
 
 
 def variant(name, changes, group="k", **more):
@@ -59,34 +60,29 @@ def test_the_shipped_experiment_varies_what_it_says():
     changes = {}
     for one in config.variants:
         changes.setdefault(one.group, []).append(one.changes)
-    assert list(changes) == ["k", "candidates", "commit", "split"]
+    assert list(changes) == GROUPS
     assert [c["k"] for c in changes["k"]] == [1, 2, 5, 10, 20, 50, 100, 0]
     pairs = {(c["pool"], c.get("strategy", "outside_top_k")) for c in changes["candidates"]}
     strategies = ("outside_top_k", "next_m", "bottom_m", "random_m")
     assert pairs == {(pool, s) for pool in ("batch", "gallery") for s in strategies}
-    assert [c["split"] for c in changes["split"]] == ["both", "confident", "ambiguous", "none"]
-    assert [c["commit"] for c in changes["commit"]] == ["proxy", "entropy"]
+    assert [c["memory"] for c in changes["memory"]] == [0, 56, 256]
+    assert [c["calibrated"] for c in changes["calibrated"]] == [True, False]
+    assert [c["quantile"] for c in changes["quantile"]] == [0.0, 0.5, 0.8]
+    assert changes["who learns"] == [{}, {"split": "none"}]
     assert len(config.seeds) == 3 and len(config.directions) == 2
 
 
 @pytest.mark.parametrize("runlocal", [False, True])
 def test_every_group_of_the_shipped_experiment_shows_the_default(runlocal):
-    config = shipped()
-    config = config.replaced({"runlocal": runlocal})
+    config = shipped().replaced({"runlocal": runlocal})
     measured = measured_methods(config)
-    # 22 variants, 4 of which are the default; runlocal keeps one of each group.
-    assert len(measured) == 2 + (4 if runlocal else 18)
+    # 26 variants, one of each group is the default; runlocal keeps one other of each.
+    assert len(measured) == 2 + (len(GROUPS) if runlocal else 26 - len(GROUPS))
     levels = ablation_levels(config, measured)
     for direction in config.directions:
         own = [level for level in levels if level.direction == direction]
-        assert [level.group for level in own if level.is_default] == [
-            REFERENCES,
-            "k",
-            "candidates",
-            "commit",
-            "split",
-        ]
-        assert len(own) == (2 + 4 + 4 if runlocal else 2 + 22)
+        assert [level.group for level in own if level.is_default] == [REFERENCES, *GROUPS]
+        assert len(own) == 2 + (2 * len(GROUPS) if runlocal else 26)
 
 
 def test_variants_equal_to_the_default_are_shown_and_not_measured():
@@ -107,8 +103,7 @@ def test_variants_equal_to_the_default_are_shown_and_not_measured():
 
 
 def test_the_default_may_differ_between_the_directions():
-    config = small_config()
-    config = config.replaced({"settings": {"reex": {"text": {"k": 1}}}})
+    config = small_config().replaced({"settings": {"reex": {"text": {"k": 1}}}})
     measured = measured_methods(config)
     assert {"k=1", "k=20"} <= set(measured)
     levels = ablation_levels(config, measured)
@@ -117,8 +112,7 @@ def test_the_default_may_differ_between_the_directions():
 
 
 def test_only_the_variants_that_are_asked_for_count():
-    config = small_config()
-    config = config.replaced({"method": ("reex", "k=off", "k=20")})
+    config = small_config().replaced({"method": ("reex", "k=off", "k=20")})
     assert measured_methods(config) == ["reex", "k=off"]
     names = [v.name for v in ablation_levels(config, ["reex", "k=off"])]
     assert names == 2 * ["reex", "k=20", "k=off"]
@@ -142,25 +136,22 @@ def test_what_cannot_be_compared_is_refused():
         small_config(variant("a", {"kk": 1})), "unknown setting of method 'reex': 'kk'; did you"
     )
     config = small_config(one)
-    config = config.replaced({"method": ("none", "k=1")})
-    refused(config, "method lacks 'reex', which the variants are compared with; add it")
-    config = config.replaced({"method": ("none", "reex")})
-    refused(config, "method names no variant")
-    config = small_config(one)
+    refused(
+        config.replaced({"method": ("none", "k=1")}),
+        "method lacks 'reex', which the variants are compared with; add it",
+    )
+    refused(config.replaced({"method": ("none", "reex")}), "method names no variant")
     config = config.replaced({"corruptions": {"clean": True, "text": ()}})
     refused(config, "corruptions.text is empty; an ablation of text_to_image averages")
-    config = config.replaced({"directions": ("image_to_text",)})
-    check_ablation(config)
+    check_ablation(config.replaced({"directions": ("image_to_text",)}))
 
 
 def test_an_interrupted_ablation_goes_on(tmp_path, monkeypatch):
     """Without updates (0 steps) nothing large is compiled; the numbers are those of `none`."""
     config = small_config(variant("k=1", {"k": 1}), variant("k=20", {"k": 20}))
-    config = config.replaced({"results": str(tmp_path), "progress": False, "batch_size": 8})
-    config = config.replaced({"adapt": {"steps": 0}})
-    config = config.replaced({"data": {"num_images": 6}})
-    config = config.replaced({"directions": ("image_to_text",)})
-    config = config.replaced({"seeds": (0, 1)})
+    changes = {"results": str(tmp_path), "progress": False, "batch_size": 8, "seeds": (0, 1)}
+    changes |= {"adapt": {"steps": 0}, "data": {"num_images": 6}, "directions": ("image_to_text",)}
+    config = config.replaced(changes)
     begun = []
     original = passes.measure
 

@@ -1,4 +1,4 @@
-"""experiments/coco_c.py and flickr_c.py end to end, on tiny data in their layouts."""
+"""experiments/coco_c.py, flickr_c.py and folder.py end to end, on tiny data in their layouts."""
 
 import importlib.util
 from pathlib import Path
@@ -64,9 +64,9 @@ def test_the_folder_loader_gets_the_same_clean_numbers(tiny_coco, karpathy_scrip
     config = experiment("coco_c", tiny_coco, tmp_path / "coco")
     config = config.replaced({"data": {"max_images": 3}})
     _, expected = run_benchmark(config)
-    config = experiment("coco_c", tiny_coco, tmp_path / "folder")
-    config = config.replaced({"data": {"name": "folder", "preset": "", "max_images": 3}})
-    config = config.replaced({"data": {"captions_file": "coco_karpathy_test.json"}})
+    config = experiment("folder", tiny_coco, tmp_path / "folder")
+    own = {"captions_file": "coco_karpathy_test.json", "max_images": 3}
+    config = config.replaced({"data": own, "method": ("none",)})
     _, rows = run_benchmark(config)
     assert clean(rows) == clean(expected)
 

@@ -8,7 +8,7 @@ import pytest
 from reex_jax.benchmark.methods import method_settings
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.errors import UserError
-from reex_jax.reporting.run_folder import read_rows, stream_key
+from reex_jax.reporting.rows import read_rows, stream_key
 
 OWN_METHOD = '''
 import jax.numpy as jnp
@@ -74,7 +74,7 @@ def test_a_list_of_methods_runs_one_after_the_other(image_config, numbers, measu
     _, alone = run_benchmark(image_config(tmp_path / "one", "tent"))
     assert numbers(rows)[2:4] == numbers(alone)
     slow, fast = numbers(rows)[3], numbers(rows)[5]
-    assert fast["loss"] != slow["loss"] and rows[1]["loss"] == 0
+    assert fast["loss"] != slow["loss"] and rows[1]["loss"] is None  # `none` never learns
     (variant,) = json.loads((folder.path / "config.json").read_text())["variants"]
     assert variant == FASTER | {"group": "", "label": ""}
 
@@ -103,10 +103,8 @@ def test_each_method_has_its_own_files_of_ranks(image_config, tmp_path):
 
 
 def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
-    config = image_config("", "tent")
-    config = config.replaced({"variants": (FASTER,)})
-    config = config.replaced({"adapt": {"steps": 2}})
-    config = config.replaced({"settings": {"tent": {"text": {"relative_temperature": 0.5}}}})
+    own = {"tent": {"text": {"relative_temperature": 0.5}}}
+    config = image_config("", "tent", variants=(FASTER,), adapt={"steps": 2}, settings=own)
     common = {
         "steps": 2,
         "rate_batch": 0,
@@ -130,14 +128,13 @@ def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
 def test_a_method_of_one_s_own_runs_beside_the_others(image_config, own_module, tmp_path):
     own = f"{own_module}:pull"
     variant = {"name": "idle", "method": own, "changes": {"steps": 0}}
-    config = image_config(tmp_path / "results", own, "idle", "none", variants=(variant,))
-    own_settings = {"strength": 3.0, "learning_rate": 0.05}
-    pull = {"pull": {"image": own_settings, "text": own_settings}}
-    config = config.replaced({"settings": pull})
+    values = {"strength": 3.0, "learning_rate": 0.05}
+    changes = {"variants": (variant,), "settings": {"pull": {"image": values, "text": values}}}
+    config = image_config(tmp_path / "results", own, "idle", "none", **changes)
     folder, rows = run_benchmark(config)
     assert method_settings(config, "idle", "image_to_text")["strength"] == 3.0
     pulled, idle, none = rows[1::2]
-    assert pulled["loss"] < idle["loss"] == none["loss"] == 0
+    assert pulled["loss"] < 0 and idle["loss"] is None and none["loss"] is None
     np.testing.assert_array_equal(np.load(folder.ranks(idle)), np.load(folder.ranks(none)))
     assert not np.array_equal(np.load(folder.ranks(pulled)), np.load(folder.ranks(none)))
 
@@ -148,16 +145,24 @@ def test_skipped_updates_are_counted_and_printed(image_config, own_module, tmp_p
     config = image_config(tmp_path / "results", *broken, "none", progress=True)
     folder, rows = run_benchmark(config)
     assert [row["skipped"] for row in rows] == [3, 3, 6, 6, 0, 0]
+    assert [row["restored"] for row in rows] == [1, 1, 2, 2, 0, 0]  # once for each such batch
     sometimes, always, none = rows[1::2]
     assert np.isfinite(sometimes["loss"])  # of the first batch
     assert always["loss"] is None and always["confident"] is None
     np.testing.assert_array_equal(np.load(folder.ranks(always)), np.load(folder.ranks(none)))
     assert "NaN" not in folder.metrics.read_text()
     printed = capsys.readouterr().out.splitlines()
-    (line,) = [x for x in printed if x.startswith(f"{broken[1]} image_to_text gaussian_noise 5")]
-    assert line.endswith("queries/s)  6 updates skipped") and "loss" not in line
-    (line,) = [x for x in printed if x.startswith("none image_to_text gaussian_noise 5 (seed 0)")]
-    assert "loss 0.000  confident 1.00" in line and "skipped" not in line
+
+    def told(method):
+        stream = f"{method} image_to_text gaussian_noise 5 (seed 0)"
+        (line,) = [line for line in printed if line.startswith(stream)]
+        return line.partition("  calibrated ")[2]
+
+    ending = "queries/s)  {} updates skipped  put back to the source {} times"
+    assert f"  loss {sometimes['loss']:.3f}  confident 1.00  (" in told(broken[0])
+    assert told(broken[0]).endswith(ending.format(3, 1))
+    assert told(broken[1]).endswith(ending.format(6, 2)) and "loss" not in told(broken[1])
+    assert told("none").endswith("queries/s)") and "loss" not in told("none")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +189,7 @@ def test_what_no_method_takes_is_refused_before_any_work(
 
 
 def test_devices_that_cannot_share_a_batch_are_refused_before_any_work(image_config, tmp_path):
-    config = image_config(tmp_path / "results", "none").replaced({"adapt": {"devices": 3}})
+    config = image_config(tmp_path / "results", "none", adapt={"devices": 3})
     with pytest.raises(UserError, match="batch_size 8 is not divisible by 3 devices; take 9"):
         run_benchmark(config)
     with pytest.raises(UserError, match="devices is 99, but this machine has"):

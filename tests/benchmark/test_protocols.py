@@ -11,7 +11,7 @@ from reex_jax.datasets.scenes import load_scenes
 from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
 from reex_jax.queries.streams import Stream
-from reex_jax.reporting.run_folder import read_rows
+from reex_jax.reporting.rows import read_rows
 
 COUNT = 20
 BATCH = 8
@@ -24,12 +24,15 @@ def tent_config(small_config):
     """(results, protocol, **changes) -> Tent on two corruptions, with steps that change much."""
 
     def make(results, protocol, kinds=(FIRST, SECOND), **changes):
-        config = small_config(results, directions=("image_to_text",), method=("tent",), **changes)
-        config = config.replaced({"data": {"num_images": COUNT}})
-        config = config.replaced({"corruptions": {"image": kinds}})
-        config = config.replaced({"adapt": {"stream": protocol}})
-        config = config.replaced({"settings": {"tent": {"image": {"learning_rate": 0.02}}}})
-        return config
+        changes = {"directions": ("image_to_text",), "method": ("tent",)} | changes
+        return small_config(
+            results,
+            data={"num_images": COUNT},
+            corruptions={"image": kinds},
+            adapt={"stream": protocol},
+            settings={"tent": {"image": {"learning_rate": 0.02}}},
+            **changes,
+        )
 
     return make
 
@@ -152,8 +155,7 @@ def test_mixed_has_a_row_for_each_corruption_with_its_queries_once(finished):
 def test_the_unadapted_model_gets_the_same_recall_in_every_protocol(tent_config, tmp_path):
     found = []
     for protocol in ("reset", "continual", "mixed"):
-        config = tent_config(tmp_path / protocol, protocol)
-        config = config.replaced({"method": ("none",)})
+        config = tent_config(tmp_path / protocol, protocol, method=("none",))
         found.append([[row[name] for name in RECALLS] for row in run_benchmark(config)[1]])
     assert found[0] == found[1] == found[2]
 
@@ -217,9 +219,8 @@ def test_a_mixed_pass_is_repeated_whole_and_writes_what_is_missing(
 
 
 def test_fewer_queries_are_the_same_ones_for_every_seed(small_config, tmp_path):
-    config = small_config(tmp_path / "few", directions=("image_to_text",), max_queries=5)
-    config = config.replaced({"seeds": (0, 1)})
-    few, rows = run_benchmark(config)
+    changes = {"directions": ("image_to_text",), "max_queries": 5, "seeds": (0, 1)}
+    few, rows = run_benchmark(small_config(tmp_path / "few", **changes))
     assert [(row["num_queries"], row["gallery_size"]) for row in rows] == [(5, 60)] * 4
     ranks = {(row["corruption"], row["seed"]): np.load(few.ranks(row)) for row in rows}
     np.testing.assert_array_equal(ranks["clean", 0], ranks["clean", 1])

@@ -42,11 +42,9 @@ def make_config(small_config, tmp_path_factory):
     cache = str(tmp_path_factory.mktemp("repairs") / "cache")
 
     def make(results, rewriter, fusion="dynamic", **changes):
-        config = small_config(results, **changes)
-        config = config.replaced({"data": {"num_images": NUM_IMAGES}})
-        config = config.replaced({"corruptions": {"image": ()}})
-        config = config.replaced({"gsr": {"rewriter": rewriter, "fusion": fusion, "cache": cache}})
-        return config
+        gsr = {"rewriter": rewriter, "fusion": fusion, "cache": cache}
+        data = {"num_images": NUM_IMAGES}
+        return small_config(results, data=data, corruptions={"image": ()}, gsr=gsr, **changes)
 
     return make
 
@@ -70,10 +68,10 @@ def test_repairs_raise_recall_and_the_run_says_so(
     count = 5 * NUM_IMAGES
     assert f"\n{2 * count} different text queries in the repair cache: " in said
     assert (
-        said.count(f"0 whose reply was not used (symspell/1 dictionary={dictionary.digest})") == 1
+        said.count(f"0 whose reply was not used (symspell/2 dictionary={dictionary.digest})") == 1
     )
     environment = json.loads((folder.path / "environment.json").read_text())
-    assert environment["rewriter"] == f"symspell/1 dictionary={dictionary.digest}"
+    assert environment["rewriter"] == f"symspell/2 dictionary={dictionary.digest}"
     found = by_stream(rows)
     for method in ("none", "tent"):
         noisy, clean = (method, "text_to_image", "keyboard"), (method, "text_to_image", "clean")
@@ -109,9 +107,8 @@ def fused_ranks(dictionary):
 def test_fusion_that_keeps_the_original_gives_the_numbers_without(
     make_config, without, numbers, tmp_path
 ):
-    config = make_config(tmp_path, "symspell", "original", method=("none", "tent"))
-    config = config.replaced({"directions": ("text_to_image",)})
-    _, rows = run_benchmark(config)
+    changes = {"method": ("none", "tent"), "directions": ("text_to_image",)}
+    _, rows = run_benchmark(make_config(tmp_path, "symspell", "original", **changes))
     assert len(rows) == 4
     expected = [without[row["method"], row["direction"], row["corruption"]] for row in rows]
     assert numbers(rows) == numbers(expected)
@@ -127,8 +124,7 @@ def test_queries_that_repair_themselves_need_no_cache(make_config, without, numb
 def test_settings_of_the_server_change_no_run_and_those_of_fusion_do(make_config, tmp_path):
     def folder(rewriter="none", **gsr):
         config = make_config(tmp_path, rewriter, directions=("text_to_image",), max_queries=4)
-        config = config.replaced({"corruptions": {"text": ()}})
-        config = config.replaced({"gsr": gsr})
+        config = config.replaced({"corruptions": {"text": ()}, "gsr": gsr})
         return run_benchmark(config)[0].path.name
 
     first = folder()
@@ -148,9 +144,9 @@ def test_a_missing_cache_is_refused_with_its_command(make_config, tmp_path):
         captions = [data.captions[j] for j in data.captions_of(i)]
         lines.append(json.dumps({"image": f"{i}.png", "caption": captions}))
     (root / "captions.jsonl").write_text("\n".join(lines) + "\n")
-    config = make_config(tmp_path / "results", "symspell")
-    config = config.replaced({"data": {"name": "folder", "root": str(root)}})
-    config = config.replaced({"gsr": {"cache": str(tmp_path / "cache")}})
+    changes = {"data": {"name": "folder", "root": str(root)}}
+    changes |= {"gsr": {"cache": str(tmp_path / "cache")}}
+    config = make_config(tmp_path / "results", "symspell").replaced(changes)
     options = ["--config=experiments/scenes_c.py", f"--config.data.root={root}"]
     with pytest.raises(UserError) as refused:
         run_benchmark(config, options)

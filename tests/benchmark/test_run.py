@@ -11,14 +11,15 @@ from reex_jax.errors import UserError
 from reex_jax.models.clip.api import load_clip
 from reex_jax.queries.own import own_query
 from reex_jax.queries.streams import Stream
-from reex_jax.reporting.run_folder import STREAM_KEYS, read_rows, stream_key
+from reex_jax.reporting.rows import STREAM_KEYS, read_rows, stream_key
 
 NUM_IMAGES = 12
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 METRICS = {"recall@1", "recall@5", "recall@10", "mAP", "median_rank"}
 INTERVAL = {"recall@1_low", "recall@1_high"}
 SIZES = {"num_queries", "gallery_size"}
-COURSE = {"loss", "confident", "skipped"}
+COURSE = {"loss", "confident", "skipped", "restored"}
+CALIBRATED = {f"calibrated_{name}" for name in METRICS | INTERVAL}
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +49,15 @@ def test_rows_hold_what_a_result_needs(finished):
         ("text_to_image", "keyboard", 5, 0),
     ]
     for row in rows:
-        assert set(row) == {*STREAM_KEYS} | SIZES | METRICS | INTERVAL | COURSE | TIMINGS
-        assert row["recall@1_low"] <= row["recall@1"] <= row["recall@1_high"]
+        measured = SIZES | METRICS | INTERVAL | CALIBRATED | COURSE | TIMINGS
+        assert set(row) == {*STREAM_KEYS} | measured
+        for prefix in ("", "calibrated_"):
+            low, high = row[f"{prefix}recall@1_low"], row[f"{prefix}recall@1_high"]
+            assert low <= row[f"{prefix}recall@1"] <= high
         assert row["queries_per_s"] > 0 and row["step_ms"] > 0 and row["peak_memory_mb"] > 0
         assert row["compile_s"] >= 0
-        assert (row["loss"], row["confident"], row["skipped"]) == (0, 1, 0)  # nothing is learned
+        assert [row[name] for name in ("loss", "confident")] == [None] * 2  # nothing is learned
+        assert [row[name] for name in ("skipped", "restored")] == [0] * 2
     assert [(row["num_queries"], row["gallery_size"]) for row in rows] == [
         (12, 60),
         (12, 60),
@@ -110,12 +115,33 @@ def test_another_folder_gets_the_same_numbers(finished, small_config, numbers, t
     assert numbers(rows) == numbers(finished[1])
 
 
+def plain(rows):
+    """Rows without what calibration adds."""
+    return [{key: row[key] for key in row if key not in CALIBRATED} for row in rows]
+
+
 @pytest.mark.parametrize("batch_size", [5, 64])
 def test_the_batch_size_changes_no_number(finished, small_config, numbers, tmp_path, batch_size):
-    """Neither divides 12 or 60; 64 is larger than both."""
+    """Neither divides 12 or 60; 64 is larger than both.
+
+    Calibrated ranking counts a query's own batch, so that its numbers may differ.
+    """
     _, rows = run_benchmark(small_config(tmp_path, batch_size=batch_size))
-    for row, expected in zip(numbers(rows), numbers(finished[1]), strict=True):
+    for row, expected in zip(plain(numbers(rows)), plain(numbers(finished[1])), strict=True):
         assert row == pytest.approx(expected)
+
+
+def test_calibrated_results_stand_beside_the_plain_ones(finished, small_config, numbers, tmp_path):
+    folder, rows = finished
+    for row in rows:
+        ranks = np.load(folder.ranks(row, "calibrated"))
+        assert ranks.shape == (row["num_queries"],)
+        assert row["calibrated_recall@1"] == pytest.approx(100 * np.mean(ranks == 0))
+    off, others = run_benchmark(small_config(tmp_path, rank={"calibration": "off"}))
+    assert numbers(others) == plain(numbers(rows))
+    for row in others:
+        np.testing.assert_array_equal(np.load(off.ranks(row)), np.load(folder.ranks(row)))
+        assert not off.ranks(row, "calibrated").exists()
 
 
 def test_a_restart_measures_only_what_is_missing(small_config, numbers, tmp_path, measured, capsys):
@@ -144,8 +170,8 @@ def test_a_restart_measures_only_what_is_missing(small_config, numbers, tmp_path
 
 
 def test_a_run_id_belongs_to_one_configuration(finished, small_config):
-    config = small_config(finished[0].path.parents[1], run_id=finished[0].path.name)
-    config = config.replaced({"data": {"num_images": 13}})
+    path = finished[0].path
+    config = small_config(path.parents[1], run_id=path.name, data={"num_images": 13})
     with pytest.raises(UserError, match=r"another settings: data\.num_images; set run_id"):
         run_benchmark(config)
 
@@ -174,9 +200,7 @@ def own_data(tmp_path):
 @pytest.fixture
 def folder_config(small_config, own_data):
     def make(results, **changes):
-        config = small_config(results)
-        config = config.replaced({"data": {"name": "folder", "root": str(own_data)} | changes})
-        return config
+        return small_config(results, data={"name": "folder", "root": str(own_data)} | changes)
 
     return make
 
@@ -186,9 +210,7 @@ def test_own_data_gets_the_numbers_of_the_same_scenes(
 ):
     """Clean ones; corruptions go by the id of an item, which is its file here."""
     _, rows = run_benchmark(folder_config(tmp_path / "own"))
-    scenes = small_config(tmp_path / "scenes")
-    scenes = scenes.replaced({"data": {"num_images": 8}})
-    _, expected = run_benchmark(scenes)
+    _, expected = run_benchmark(small_config(tmp_path / "scenes", data={"num_images": 8}))
     clean = [row for row in numbers(rows) if row["corruption"] == "clean"]
     assert clean == [row for row in numbers(expected) if row["corruption"] == "clean"]
     assert [row["num_queries"] for row in rows] == [8, 8, 40, 40]

@@ -86,9 +86,8 @@ def test_the_result_names_the_file_and_its_content(sentences_file, sentence_conf
 
 
 def test_kinds_are_looked_up_only_where_they_are_needed():
-    config = Experiment()
     kinds = {"text": ("ocr", "formal", "active"), "sentences": "s.jsonl", "severities": (1,)}
-    config = config.replaced({"corruptions": kinds})
+    config = Experiment().replaced({"corruptions": kinds})
     assert sentence_kinds(config) == ["formal", "active"]
     published = {"name": "karpathy", "preset": "coco", "released_captions": "/captions"}
     released = config.replaced({"data": published, "corruptions": {"sentences": ""}})
@@ -110,10 +109,9 @@ def test_the_small_run_of_other_kinds_reads_no_file(small_config, tmp_path):
 
 def test_a_file_that_is_missing_or_of_other_captions_is_refused(sentence_config, tmp_path):
     config = sentence_config(tmp_path / "results")
-    config = config.replaced({"corruptions": {"sentences": str(tmp_path / "none.jsonl")}})
+    missing = config.replaced({"corruptions": {"sentences": str(tmp_path / "none.jsonl")}})
     with pytest.raises(UserError, match=r"none\.jsonl: cannot be read \(No such file.*--kinds=for"):
-        run_benchmark(config)
-    config = sentence_config(tmp_path / "results")
+        run_benchmark(missing)
     config = config.replaced({"data": {"num_images": 13}})
     with pytest.raises(
         UserError, match="no formal text for 5 of 65 captions: 'scene-test-0-000012"

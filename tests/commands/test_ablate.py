@@ -28,7 +28,7 @@ def run_ablation(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_run_writes_tables_csv_and_plot(tmp_path):
     done = run_ablation(
         "--config.runlocal=True",
-        "--config.method=('none', 'reex', 'k=off', 'split=both')",
+        "--config.method=('none', 'reex', 'k=off', 'who learns=all')",
         "--config.max_queries=8",
         "--config.batch_size=8",
         f"--config.results={tmp_path}",
@@ -38,7 +38,7 @@ def test_a_run_writes_tables_csv_and_plot(tmp_path):
     assert f"wrote {folder}" in done.stdout
     tables = (folder / "ablation.md").read_text("utf-8")
     assert tables in done.stdout
-    for expected in ("| reex (default) ", "| off ", "| both (default) ", "8 queries, gallery of"):
+    for expected in ("| reex (default) ", "| off ", "| all (default) ", "8 queries, gallery of"):
         assert expected in tables
     assert "| k=off " in (folder / "table.md").read_text("utf-8")
     assert (folder / "ablation.png").read_bytes().startswith(b"\x89PNG\r\n")
@@ -48,13 +48,13 @@ def test_a_run_writes_tables_csv_and_plot(tmp_path):
     assert [(line["direction"], line["variant"]) for line in lines] == [
         (direction, name)
         for direction in ("image_to_text", "text_to_image")
-        for name in ("none", "reex", "k=off", "split=both")
+        for name in ("none", "reex", "k=off", "who learns=all")
     ]
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     measured = {(row["direction"], row["method"]): row["recall@1"] for row in rows}
-    assert len(measured) == 6  # split=both is the default
+    assert len(measured) == 6  # who learns=all is the default
     for line in lines:
-        method = "reex" if line["variant"] == "split=both" else line["variant"]
+        method = "reex" if line["variant"] == "who learns=all" else line["variant"]
         recall = measured[line["direction"], method]
         assert float(line["recall@1"]) == recall
         assert float(line["difference"]) == recall - measured[line["direction"], "reex"]

@@ -2,6 +2,7 @@
 
 import sys
 
+import PIL.Image
 import pytest
 
 from reex_jax.commands.repair import repair_queries
@@ -23,8 +24,21 @@ def test_every_text_query_gets_its_row(tmp_path, capsys):
     assert small.asked + small.cached == 5 * 50
 
 
+@pytest.mark.parametrize("cache", [False, True])
+def test_images_are_not_decoded(tiny_coco, tmp_path, monkeypatch, cache):
+    def refuse(*_):
+        raise AssertionError("an image was opened")
+
+    monkeypatch.setattr(PIL.Image, "open", refuse)
+    data = Data(
+        name="karpathy", root=str(tiny_coco), preset="coco", cache=str(tmp_path / "c") * cache
+    )
+    settings = RepairSettings(rewriter="none", cache=str(tmp_path / "gsr"))
+    assert repair_queries(Experiment(gsr=settings, data=data, progress=False)).asked > 20
+
+
 def test_there_must_be_a_rewriter():
-    message = r"^gsr\.rewriter is '', so there is nothing to do; choose one: symspell, openai"
+    message = r"^gsr\.rewriter is '', so there is nothing to do; choose one: channel, symspell"
     with pytest.raises(UserError, match=message):
         repair_queries(Experiment())
 

@@ -47,7 +47,10 @@ def test_several_methods_print_and_write_their_comparison(tmp_path):
     assert folder.name.startswith("2_methods-")
     table = (folder / "table.md").read_text("utf-8")
     assert table in done.stdout
-    head, none, tent = (line for line in table.splitlines() if line[:3] in ("| m", "| n", "| t"))
+    lines = [line for line in table.splitlines() if line[:3] in ("| m", "| n", "| t")]
+    head, none, none_calibrated, tent, tent_calibrated = lines
+    assert none_calibrated.startswith("| none, calibrated ")
+    assert tent_calibrated.startswith("| tent, calibrated ")
     assert head.split() == ["|", "method", "|", "clean", "|", "fog", "|", *MEAN.split(), "|"]
     assert none.startswith("| none ") and tent.startswith("| tent ")
     assert " points of mean R@1, p = " in table

@@ -7,7 +7,7 @@ from reex_jax.datasets.skipped import Skipped
 from reex_jax.errors import UserError
 
 EXAMPLE = '{"image": "dog.jpg", "caption": "a dog on a beach"}'
-LONG = " ".join(["word"] * 10_000)
+LONG = "a " * 2000
 BAD_RECORDS = [
     ({"image": "red.png", "caption": ""}, "the caption is empty"),
     ({"image": "red.png", "caption": " \n"}, "the caption is empty"),
@@ -16,7 +16,11 @@ BAD_RECORDS = [
     ({"image": "red.png", "caption": []}, "the list of captions is empty"),
     (
         {"image": "red.png", "caption": LONG},
-        "the caption has 10000 words; shorten it to 1000 at most",
+        "the caption has 2000 words; shorten it to 1000 at most",
+    ),
+    (
+        {"image": "red.png", "caption": "x" * 20_000},
+        "the caption has 20000 characters; shorten it to 10000 at most",
     ),
     ({"image": "red.png"}, f"no 'caption'; expected {EXAMPLE}"),
     ({"caption": "a red square"}, f"no 'image'; expected {EXAMPLE}"),
@@ -26,6 +30,11 @@ BAD_RECORDS = [
         "the caption has half a character (a lone surrogate); write it anew",
     ),
     ({"image": 3, "caption": "x"}, "image 3 is no path"),
+    (
+        {"image": "C:\\data\\a.png", "caption": "x"},
+        "image 'C:\\\\data\\\\a.png' lies outside the data folder; give a path relative to the "
+        "folder, without '..'",
+    ),
     ({"image": "a\0b", "caption": "x"}, r"image 'a\x00b' is no path"),
     (["red.png", "x"], f'expected an object such as {EXAMPLE}, found ["red.png", "x"]'),
 ]

@@ -2,6 +2,7 @@ import csv
 import json
 import logging
 import struct
+import unicodedata
 import zlib
 
 import numpy as np
@@ -264,3 +265,58 @@ def test_large_folders_show_progress(root, monkeypatch, capsys):
     write_jsonl(root, RECORDS)
     load_folder(root)
     assert "checking images" in capsys.readouterr().err
+
+
+def test_names_written_in_another_way(root, monkeypatch):
+    monkeypatch.setenv("HOME", str(root.parent))
+    other_form = unicodedata.normalize("NFD", "blau ü.bmp")
+    write_jsonl(root, [{"image": name, "caption": "x"} for name in ("sub\\green.jpg", other_form)])
+    data = load_folder("~/my data").data
+    assert data.image_ids == ("sub/green.jpg", other_form)
+    assert data.images[1].size == (16, 12)
+    write_jsonl(root, [{"image": "RED.PNG", "caption": "x"}, {"image": "red.jpg", "caption": "x"}])
+    with pytest.raises(UserError) as error:
+        load_folder(root)
+    assert (
+        str(error.value).count("no such image file; check the path; the folder has 'red.png'") == 2
+    )
+
+
+@pytest.mark.parametrize("image", ["..\\x.png", "C:\\x.png", "\\\\host\\x.png", "c:/x.png"])
+def test_paths_of_windows_outside_of_the_folder(root, image):
+    write_jsonl(root, [{"image": image, "caption": "x"}])
+    with pytest.raises(UserError, match="lies outside the data folder"):
+        load_folder(root)
+
+
+def test_pointers_of_git_lfs_are_named(root):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    (root / "red.png").write_text(pointer)
+    write_jsonl(root, RECORDS)
+    with pytest.raises(UserError, match=r"red\.png: a pointer of Git LFS"):
+        load_folder(root)
+    (root / "captions.jsonl").write_text(pointer)
+    with pytest.raises(UserError, match=r"captions\.jsonl: a pointer of Git LFS"):
+        load_folder(root)
+
+
+def test_names_are_printed_without_control_characters(root, caplog):
+    write_jsonl(root, [RECORDS[0], {"image": "\x1b[2J\n\u202egnp.exe", "caption": "x"}])
+    with pytest.raises(UserError) as error:
+        load_folder(root)
+    assert r"  \x1b[2J\n\u202egnp.exe: " in str(error.value)
+    load_folder(root, on_error="skip")
+    assert r"\x1b[2J\n\u202egnp.exe: " in caplog.text and "\x1b" not in caplog.text
+
+
+def test_cocos_layout_is_told_how_to_be_read(root):
+    (root / "captions.json").write_text('{"images": [], "annotations": []}')
+    with pytest.raises(UserError, match=r"read it with data\.name=karpathy and data\.captions_fi"):
+        load_folder(root)
+
+
+def test_a_strip_fails_at_once_and_not_in_the_middle_of_a_run(root):
+    Image.new("RGB", (2, 2010)).save(root / "red.png")
+    write_jsonl(root, RECORDS)
+    with pytest.raises(UserError, match="2x2010 pixels are a strip more than 1000 times as long"):
+        load_folder(root)

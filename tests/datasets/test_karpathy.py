@@ -206,7 +206,7 @@ def test_a_file_of_another_shape(coco, content, message):
 def test_nothing_left_and_unknown_names(coco):
     for path in (coco / "val2014").iterdir():
         path.write_bytes(b"")
-    assert "no usable image with a caption (4 faulty items)" in refusal(coco, on_error="skip")
+    assert "no usable image with a caption (4 faulty items; " in refusal(coco, on_error="skip")
     assert "unknown data.preset 'cocoa'; did you mean 'coco'?" in refusal(coco, preset="cocoa")
     assert "unknown data.on_error" in refusal(coco, on_error="ignore")
 

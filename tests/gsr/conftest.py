@@ -40,13 +40,14 @@ class Stub:
         behave: (number of the request from 0, request) -> what to do: a completion (dict), raw
             bytes with status 200, a status, a (status, headers, body), or one of "hang", "half",
             "reset", "drip".
-        requests: every request body, in order of arrival.
+        requests, headers, paths: of every request, in order of arrival.
     """
 
     def __init__(self) -> None:
         self.behave: Callable[[int, dict], object] = lambda number, request: self.answer(request)
         self.requests: list[dict] = []
         self.headers: list[dict] = []
+        self.paths: list[str] = []
         self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
@@ -77,6 +78,7 @@ def _handler_of(stub: Stub) -> type[http.server.BaseHTTPRequestHandler]:
                 number = len(stub.requests)
                 stub.requests.append(request)
                 stub.headers.append(dict(self.headers))
+                stub.paths.append(self.path)
             action = stub.behave(number, request)
             if action == "hang":
                 stub.stopped.wait(30)

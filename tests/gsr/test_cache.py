@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from reex_jax.errors import UserError
-from reex_jax.gsr.cache import SCHEMA, Cache, cache_row, write_part
+from reex_jax.gsr.cache import Cache
+from reex_jax.gsr.parts import SCHEMA, cache_row, write_part
 from reex_jax.gsr.repair import Repair, no_repair
 
 ANSWERS = [

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from reex_jax.gsr.completion import BadReplyError, Choice, best_choice, parse_completion
+from reex_jax.gsr.completion import BadReplyError, own_confidence, parse_completion
 
 
 def body(*choices: dict, **rest) -> bytes:
@@ -18,14 +18,24 @@ def choice(text: object, tokens: list[tuple[str, object]] | None = None, **rest)
 
 
 def confidence(text: str, tokens: list) -> float | None:
-    return parse_completion(body(choice(text, tokens))).choices[0].confidence
+    return own_confidence(parse_completion(body(choice(text, tokens))).choices[0].tokens, text)
 
 
 def test_confidence_is_the_geometric_mean():
     tokens = [("a", math.log(0.5)), (" red", math.log(0.9)), (" dog", math.log(0.4))]
     assert confidence("a red dog", tokens) == pytest.approx((0.5 * 0.9 * 0.4) ** (1 / 3))
     with_end = [*tokens, ("<|end|>", math.log(0.8))]
-    assert confidence("a red dog", with_end) == pytest.approx((0.5 * 0.9 * 0.4 * 0.8) ** 0.25)
+    assert confidence("a red dog", with_end) == confidence("a red dog", tokens)
+
+
+def test_only_the_repairs_own_tokens_count():
+    thoughts = [("<think>", -3.0), ("a dog", -2.0), ("</think>", -3.0)]
+    label = [("Corrected:", -1.0), (' "', -1.0)]
+    own = [("a", -0.1), (" dog", -0.3)]
+    tokens = [*thoughts, *label, *own, ('"', -1.0), ("<|im_end|>", -4.0)]
+    assert confidence("a dog", tokens) == pytest.approx(math.exp(-0.2))
+    assert own_confidence(tuple(own), "a cat") is None
+    assert own_confidence(tuple(own), "") is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +70,9 @@ def test_doubtful_logprobs_do_not_count(tokens):
         b'{"choices": [{"message": {"content": 3}}]}',
         b'{"choices": [{"message": {"content": "a"}}], "usage": 7}',
         b"\xff\xfe",
+        b"[" * 10**6,
+        b'{"choices": ' * 10**5,
+        b'{"choices": [{"message": {"content": [3]}}]}',
     ],
 )
 def test_what_is_no_completion(reply):
@@ -80,12 +93,21 @@ def test_usage_and_faults():
     assert faults == ["refusal", "refusal", ""]
 
 
-def test_agreement_of_samples():
-    def plain(*texts: str) -> list[Choice]:
-        return [Choice(text, None, "") for text in texts]
+def test_content_in_parts():
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "a typo"}]}
+    parts = [thinking, {"type": "text", "text": "a "}, {"type": "output_text", "text": "dog"}]
+    assert parse_completion(body(choice(parts))).choices[0].text == "a dog"
+    assert parse_completion(body(choice([]))).choices[0].text == ""
 
-    assert best_choice(plain("a dog", "A  dog", "a cat")) == Choice("a dog", 2 / 3, "")
-    assert best_choice(plain("x", "y")) == Choice("x", 1 / 2, "")
-    assert best_choice(plain("a dog")).confidence is None
-    sure = Choice("a dog", 0.7, "")
-    assert best_choice([Choice("a cat", 0.9, ""), sure, sure]) == sure
+
+@pytest.mark.parametrize("count", [10**30, -1, True, 3.0, "9", None, 2**31])
+def test_impossible_counts_of_tokens_are_none(count):
+    usage = {"prompt_tokens": count, "completion_tokens": count}
+    found = parse_completion(body(choice("a"), usage=usage))
+    assert (found.prompt_tokens, found.reply_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "PROHIBITED_CONTENT"])
+def test_filters_by_whatever_name(reason):
+    refused = parse_completion(body(choice("a", finish_reason=reason)))
+    assert refused.choices[0].fault == "refusal"

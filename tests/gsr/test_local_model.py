@@ -11,13 +11,15 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from reex_jax.errors import UserError
+from reex_jax.gsr.completion import own_confidence
 from reex_jax.gsr.dictionary import known_words
 from reex_jax.gsr.endpoint import Endpoint
-from reex_jax.gsr.local_model import LocalRewriter, folder_digest
+from reex_jax.gsr.local_model import LocalRewriter, _Loaded, folder_digest
 from reex_jax.gsr.openai_chat import OpenAIRewriter
 from reex_jax.gsr.prompt import build_messages, flat_prompt
 
@@ -50,6 +52,32 @@ def test_missing_pytorch_is_explained(tmp_path, monkeypatch):
         UserError, match=r"needs PyTorch; install it with pip install 'reex_jax\[to"
     ):
         next(LocalRewriter(str(tmp_path), "", WORDS).rewrite(["a"]))
+
+
+class Pieces:
+    """A tokenizer whose tokens are bytes; 0 is the end."""
+
+    chat_template = "some"
+
+    def decode(self, tokens: list[int], skip_special_tokens: bool) -> str:
+        assert skip_special_tokens
+        return bytes(filter(None, tokens)).decode("utf-8", "replace")
+
+
+def choice(text: str, ends: bool = True):
+    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=0))
+    tokens = [*text.encode(), *([0] if ends else [])]
+    logs = [-0.1 * place for place in range(1, len(tokens) + 1)]
+    return _Loaded(None, model, Pieces(), encodes=False)._choice(tokens, logs)
+
+
+def test_tokens_of_a_reply_keep_their_places():
+    found, count = choice("<think>x</think>a caf\u00e9")
+    assert (found.text, found.fault, count) == ("<think>x</think>a caf\u00e9", "", 24)
+    assert "".join(piece for piece, _ in found.tokens) == found.text
+    # The repair is tokens 17 to 23, two of them for its last letter.
+    assert own_confidence(found.tokens, "a caf\u00e9") == pytest.approx(math.exp(-0.1 * 20))
+    assert choice("a do", ends=False)[0].fault == "cut off"
 
 
 def make_tokenizer(folder: Path, texts: list[str], chat: str | None):
@@ -161,7 +189,8 @@ def test_confidence_against_a_plain_forward_pass(chat_model):
             step = torch.log_softmax(model(ids).logits[0, -1].double(), -1)
         logs.append(float(step.max()))
         ids = torch.cat([ids, step.argmax().reshape(1, 1)], dim=1)
-    assert item.generation == pytest.approx(math.exp(sum(logs) / len(logs)), rel=1e-4)
+    own = logs[:-1]  # the end token is no part of the repair
+    assert item.generation == pytest.approx(math.exp(sum(own) / len(own)), rel=1e-4)
 
 
 @pytest.mark.slow

@@ -7,13 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from reex_jax import progress
 from reex_jax.errors import UserError
-from reex_jax.gsr import offline
+from reex_jax.gsr import offline, parts
 from reex_jax.gsr.cache import Cache
 from reex_jax.gsr.offline import run_pass
 from reex_jax.gsr.repair import Repair, accepted, no_repair
@@ -75,6 +77,74 @@ def test_parts_and_two_passes_that_share_the_work(tmp_path, monkeypatch):
     assert set(fakes[0].asked) | set(fakes[1].asked) == set(texts)
     assert run_pass(Fake(), tmp_path, texts, progress=False).asked == 0
     assert not list(tmp_path.glob(".*"))
+
+
+def test_after_a_resume_totals_cover_the_whole(tmp_path):
+    run_pass(Fake(), tmp_path, ["r1", "u1", "x1"], progress=False)
+    first, whole, histogram, tokens = run_pass(
+        Fake(), tmp_path, ["r1", "r2", "u1", "x1"], progress=False
+    ).lines()
+    assert first.startswith("3 in the cache before; asked 1: 1 repaired, 0 unchanged, 0 replies")
+    assert whole == ("all 4 in the cache: 2 repaired, 1 unchanged, 1 replies not used (refusal 1)")
+    assert histogram.endswith("0.9: 2") and tokens == "tokens: 20 read, 4 written"
+
+
+def test_passes_at_once_ask_for_nothing_twice(tmp_path):
+    """Also few texts, far below a part's rows, are shared."""
+
+    class Slow(Fake):
+        def rewrite(self, texts):
+            for repair in super().rewrite(texts):
+                time.sleep(0.002)
+                yield repair
+
+    texts = [f"r{i}" for i in range(200)]
+    slow = [Slow(), Slow(), Slow()]
+    with ThreadPoolExecutor(3) as threads:
+        done = list(threads.map(lambda one: run_pass(one, tmp_path, texts, progress=False), slow))
+    assert sorted(text for one in slow for text in one.asked) == sorted(texts)
+    assert all(20 < len(one.asked) < 130 for one in slow)
+    assert all(one.asked + one.cached == len(texts) == one.whole.asked for one in done)
+
+
+def test_what_another_pass_failed_at_is_asked_again(tmp_path):
+    with Cache(tmp_path).writer("fake") as other:
+        other.claim(["r1"], lambda free: 1)
+        found = []
+        waiting = threading.Thread(
+            target=lambda: found.append(run_pass(Fake(), tmp_path, ["r1"], progress=False))
+        )
+        waiting.start()
+        time.sleep(0.2)
+        assert not found  # it waits for the other's answer
+        other.finish_part()
+        waiting.join(5)
+    assert found[0].asked == 1
+
+
+def test_a_pass_that_is_stuck_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(offline, "_PATIENCE_S", 0.2)
+    with Cache(tmp_path).writer("fake") as stuck:
+        stuck.claim(["r1", "r2"], lambda free: 2)
+        assert run_pass(Fake(), tmp_path, ["r1", "r2"], progress=False).asked == 2
+
+
+def test_a_disk_that_is_full_is_one_message(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parts.os, "fsync", full)
+    with pytest.raises(UserError, match=r"cannot be written to .*No space left"):
+        run_pass(Fake(), tmp_path, ["r1"], progress=False)
+    monkeypatch.undo()
+    assert [file.suffix for file in tmp_path.iterdir()] == [".journal"]
+    assert run_pass(Fake(), tmp_path, ["r1"], progress=False).cached == 1  # it was not lost
+
+
+def test_lines_where_there_is_no_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST_S", 0.0)
+    run_pass(Fake(), tmp_path, ["r1", "r2"])
+    assert capsys.readouterr().err.startswith("repairs: 1 of 2 (")
 
 
 def test_failures_in_a_row_end_the_pass(tmp_path):
@@ -141,6 +211,7 @@ def test_two_commands_at_once(stub, tmp_path):
     processes = [command(tmp_path, *openai(stub)) for _ in range(2)]
     outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
+    assert set(stub.asked().values()) == {1}  # none was asked for twice
     output, _ = command(tmp_path, *openai(stub)).communicate()
     assert f"{len(stub.asked())} in the cache before; asked 0" in output
 

@@ -38,6 +38,13 @@ def test_a_cache_is_made_at_once_where_that_is_wanted(cache, capsys):
         made.lookup(["a new one"])
 
 
+def test_the_channel_mends_at_once_too(cache, capsys):
+    settings = RepairSettings(rewriter="channel", cache=cache)
+    made = ensure_repairs(settings, TEXTS, at_once=True, progress=False)
+    assert made.identity.startswith("channel/1 language=")
+    assert made.lookup(TEXTS)[0] == ["a red horse"] * 3
+
+
 def test_a_missing_cache_names_its_command(cache):
     arguments = ["--config=experiments/scenes_c.py", "--config.gsr.rewriter=symspell"]
     with pytest.raises(UserError) as error:

@@ -6,10 +6,12 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import EpsImagePlugin, Image, ImageFile
 
+from reex_jax.corruptions.image.kinds import IMAGE_CORRUPTIONS, corrupt_image
 from reex_jax.errors import UserError
-from reex_jax.models.images import MIN_SIDE, decode_image, open_image
+from reex_jax.models.images import FORMATS, MIN_SIDE, decode_image, open_image
+from reex_jax.models.preprocess import Preprocessing, preprocess_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
 
@@ -59,7 +61,7 @@ def test_bytes_are_decoded_as_files_are():
     np.testing.assert_array_equal(np.asarray(decode_image(encoded("PNG"), "photo 7")), PIXELS)
     with pytest.raises(UserError, match=r"^photo 7: damaged or cut off"):
         decode_image(half(encoded("JPEG")), "photo 7")
-    with pytest.raises(UserError, match=r"^photo 7: not an image in a format that Pillow reads"):
+    with pytest.raises(UserError, match=r"^photo 7: not an image in a format that is read here"):
         decode_image(b"", "photo 7")
 
 
@@ -102,9 +104,9 @@ def spoiled(data):
         (b"", r"the file is empty \(0 bytes\); fetch it anew or remove it"),
         (
             b"<html>Not found</html>",
-            "not an image in a format that Pillow reads; remove or replace",
+            "not an image in a format that is read here",
         ),
-        (b"\xff\xd8\xff", "not an image in a format that Pillow reads"),
+        (b"\xff\xd8\xff", "not an image in a format that is read here"),
         (half(encoded("JPEG")), r"damaged or cut off \(.+\); fetch the file anew or remove it"),
         (half(encoded("PNG")), "damaged or cut off"),
         (spoiled(encoded("PNG")), "damaged or cut off"),
@@ -160,3 +162,61 @@ def test_two_pixels_are_enough(put):
     buffer = io.BytesIO()
     Image.new("RGB", (MIN_SIDE, MIN_SIDE)).save(buffer, "PNG")
     assert open_image(put(buffer.getvalue())).size == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["photo.eps", "photo.png"])
+def test_formats_that_start_programs_are_not_opened(put, name, monkeypatch):
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *a, **k: pytest.fail("started"))
+    with pytest.raises(UserError, match="not an image in a format that is read here"):
+        open_image(put(encoded("EPS"), name))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_that_is_listed_is_opened(put, form):
+    assert open_image(put(encoded(form))).size == (30, 40)
+
+
+def test_a_jpeg_of_several_pictures_gives_the_first(put):
+    buffer = io.BytesIO()
+    first, second = Image.fromarray(PIXELS), Image.fromarray(PIXELS[:10])
+    first.save(buffer, "MPO", save_all=True, append_images=[second])
+    assert open_image(put(buffer.getvalue())).size == (30, 40)
+
+
+def test_a_mode_without_way_to_rgb(put, monkeypatch):
+    def convert(self, mode):
+        raise ValueError(f"conversion from {self.mode} to {mode} not supported")
+
+    monkeypatch.setattr(Image.Image, "convert", convert)  # which modes these are, Pillow decides
+    with pytest.raises(UserError, match=r"photo\.img: an image of mode 'RGB' has no way to RGB"):
+        open_image(put(encoded("PNG")))
+
+
+@pytest.mark.parametrize("size", [(2, 2010), (2010, 2), (5, 5001)])
+def test_strips(put, size):
+    buffer = io.BytesIO()
+    Image.new("RGB", size).save(buffer, "PNG")
+    message = rf"{size[0]}x{size[1]} pixels are a strip more than 1000 times as long as wide"
+    with pytest.raises(UserError, match=message):
+        open_image(put(buffer.getvalue()))
+
+
+@pytest.mark.parametrize("size", [(2, 2), (2, 2000), (2000, 2), (3, 2)])
+def test_what_is_opened_can_be_corrupted_and_preprocessed(put, size):
+    buffer = io.BytesIO()
+    Image.effect_noise(size, 50).convert("RGB").save(buffer, "PNG")
+    image = open_image(put(buffer.getvalue()))
+    for mode in ("clip", "tcr"):
+        assert preprocess_image(image, Preprocessing(16, mode=mode)).shape == (16, 16, 3)
+    for name, kind in IMAGE_CORRUPTIONS.items():
+        for severity in (1, kind.severities):
+            made = corrupt_image(np.asarray(image), name, severity, item_id="a", seed=0)
+            assert made.shape == (size[1], size[0], 3)
+
+
+def test_pointers_of_git_lfs_are_named(put):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    with pytest.raises(UserError, match=r"photo\.img: a pointer of Git LFS"):
+        open_image(put(pointer.encode()))
+    with pytest.raises(UserError, match="photo 7: a pointer of Git LFS"):
+        decode_image(pointer.encode(), "photo 7")

@@ -105,6 +105,7 @@ def test_the_csv_has_a_line_for_each_finding(findings):
         "recall@1": "62.5000",
         "sd": "17.6777",
         "difference": "18.7500",
+        "calibrated": "",
         "seeds": "2",
         "corruptions": "2",
         "queries": "4",

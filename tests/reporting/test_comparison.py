@@ -64,6 +64,16 @@ def test_a_method_without_a_result_has_no_mean():
     assert lines_of(comparison_table([row("none", "clean", 20)]))[1] == ["none", "20.0", "-"]
 
 
+def test_a_row_without_the_metric_is_a_dash():
+    """`read_rows` refuses such rows; those that come from elsewhere still print."""
+    rows = [row(name, kind, 20) for name in ("none", "tent") for kind in ("fog", "snow")]
+    del rows[3]["recall@1"]
+    assert lines_of(comparison_table(rows))[1:] == [
+        ["none", "20.0", "20.0", "20.0"],
+        ["tent", "20.0", "-", "-"],
+    ]
+
+
 def test_severities_stand_in_the_head_where_there_are_several():
     rows = [row("none", "clean", 50), *(row("none", "fog", 30 - s, severity=s) for s in (1, 5))]
     head, line = lines_of(comparison_table(rows))

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from reex_jax.errors import UserError
-from reex_jax.reporting.run_folder import open_run, read_rows, run_id, stream_key
+from reex_jax.reporting.rows import read_rows, stream_key
+from reex_jax.reporting.run_folder import open_run, run_id
 
 CONFIG = {"method": ["none"], "seeds": [0], "results": "results", "run_id": "", "progress": True}
 IDENTITY = {"settings": {"seeds": [0], "method": ["none"]}, "code": {"adaptation": "abc"}}
@@ -49,6 +50,12 @@ def test_damaged_line_and_other_configuration_are_refused(tmp_path):
         open_run(tmp_path, CONFIG, {}, other)
     with pytest.raises(UserError, match=r"another code: adaptation; set run_id"):
         open_run(tmp_path, CONFIG, {}, IDENTITY | {"code": {"adaptation": "abd"}})
+    with pytest.raises(UserError, match=r"another code: gsr; set run_id"):
+        open_run(tmp_path, CONFIG, {}, IDENTITY | {"code": IDENTITY["code"] | {"gsr": "abc"}})
+    with pytest.raises(UserError, match=r"another code: set of adaptation; set run_id"):
+        open_run(tmp_path, CONFIG, {}, IDENTITY | {"code": {}})
+    with pytest.raises(UserError, match=r"another files; set run_id"):
+        open_run(tmp_path, CONFIG, {}, IDENTITY | {"files": ["abc"]})
     folder.metrics.write_text('{"method": "none"}\n')
     with pytest.raises(UserError, match="line 1 is damaged"):
         read_rows(folder.metrics)
@@ -134,3 +141,6 @@ def test_a_folder_of_an_earlier_version_is_read_and_not_added_to(tmp_path):
     with pytest.raises(UserError, match="another version of reex_jax; set run_id"):
         open_run(tmp_path, CONFIG, {}, IDENTITY)
     assert read_rows(folder.metrics) == [ROW] and folder.config() == CONFIG
+    (tmp_path / "environment.json").unlink()
+    with pytest.raises(UserError, match=r"environment\.json cannot be read.*remove the folder"):
+        open_run(tmp_path, CONFIG, {}, IDENTITY)

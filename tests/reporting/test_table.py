@@ -44,6 +44,26 @@ def test_several_seeds_show_the_spread_of_the_mean():
     assert cells(table, "mean of corruptions")[1] == "16.0 ± 1.4"
 
 
+def without(found: dict, *names: str) -> dict:
+    return {name: value for name, value in found.items() if name not in names}
+
+
+def test_rows_of_an_earlier_version_show_dashes_for_what_they_lack():
+    old = [without(row("fog", s, v), "mAP", "recall@1_low") for s, v in ((0, 10), (1, 14))]
+    table = method_table(old)
+    assert cells(table, "fog 5")[1:] == ["12.0 ± 2.8", "60.0 ± 0.0", "70.0 ± 0.0", "-", "3.0 ± 0.0"]
+    assert cells(table, "mean of corruptions")[1:] == cells(table, "fog 5")[1:]
+    table = method_table([without(row("fog", 0, 10), "recall@1_low", "median_rank")])
+    assert cells(table, "fog 5")[1:] == ["10.0", "60.0", "70.0", "40.0", "-"]
+    table = method_table([old[0], row("snow", 0, 30)])  # a later version has measured the second
+    assert cells(table, "fog 5")[4] == "-" and cells(table, "snow 5")[4] == "40.0"
+    # A metric without a value is none.
+    assert cells(method_table([row("fog", 0, 10) | {"mAP": None}]), "fog 5")[4] == "-"
+    oldest = without(row("fog", 0, 10), "num_queries", "gallery_size", "skipped")
+    assert "image_to_text: ? queries, gallery of ?;" in protocol_line(CONFIG, [oldest])
+    assert skipped_lines([oldest]) == ""
+
+
 ADAPT = {
     "steps": 3,
     "weight_decay": 1e-4,

@@ -3,7 +3,11 @@
 import pytest
 
 from reex_jax.errors import UserError
+from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import Data
+from reex_jax.settings.experiment import Experiment
+from reex_jax.settings.pretraining import Pretraining
+from reex_jax.settings.repair import RepairSettings
 
 COCO = {"name": "karpathy", "root": "/data", "preset": "coco"}
 
@@ -98,3 +102,39 @@ def test_small_copies():
     assert Data(**COCO, max_images=7).shrunk().max_images == 7
     original = Data(**COCO, max_images=700)
     assert original.shrunk().max_images == 50 and original.max_images == 700
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    data = Data(name="karpathy", root="~/coco", captions_file="~/c.json", cache="~")
+    assert (data.root, data.captions_file, data.cache) == (
+        "/home/me/coco",
+        "/home/me/c.json",
+        "/home/me",
+    )
+    assert Data.from_dict({"name": "folder", "root": "~/x"}).root == "/home/me/x"
+    assert Data(name="folder", root="a/~").root == "a/~"
+
+
+def test_every_path_of_a_run_may_begin_with_a_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    run = Experiment(
+        checkpoint="~/clip",
+        results="~/results",
+        corruptions=Corruptions(sentences="~/s.jsonl"),
+        gsr=RepairSettings(cache="~/g", captions="~/c.txt", model="~/m"),
+    )
+    values = (run.checkpoint, run.results, run.corruptions.sentences)
+    assert values == ("/home/me/clip", "/home/me/results", "/home/me/s.jsonl")
+    assert (run.gsr.cache, run.gsr.captions, run.gsr.model) == (
+        "/home/me/g",
+        "/home/me/c.txt",
+        "/home/me/m",
+    )
+    training = Pretraining(workdir="~/w", init="~/i")
+    assert (training.workdir, training.init) == ("/home/me/w", "/home/me/i")
+
+
+def test_too_many_scenes_are_refused_at_once():
+    with pytest.raises(UserError, match=r"num_images is 2147483647; .* in 1\.\.1000000"):
+        Data(num_images=2**31 - 1)

@@ -19,6 +19,10 @@ def test_constants_of_fusion_are_among_them():
         ("cache", "", "gsr.cache is empty"),
         ("w_max", 1.5, r"gsr.w_max is 1.5; it must be a number above 0 and at most 1"),
         ("oov_scale", 0, r"gsr.oov_scale is 0"),
+        ("scorer", "echo", "unknown value of gsr.scorer: 'echo'"),
+        ("n_best", 1, r"gsr.n_best is 1; it must be a whole number in 2..64"),
+        ("model_weight", 6, "gsr.model_weight is 6"),
+        ("pair_weight", -1, "gsr.pair_weight is -1"),
         ("samples", 0, "gsr.samples is 0"),
         ("samples", 3, "gsr.temperature 0, so all samples would be equal"),
         ("base_url", "localhost:8000", "must begin with http:// or https://"),
@@ -31,7 +35,7 @@ def test_impossible_settings(key, value, message):
         RepairSettings.from_dict({"rewriter": "symspell", key: value}, "gsr.")
 
 
-@pytest.mark.parametrize("rewriter", ["openai", "transformers"])
+@pytest.mark.parametrize("rewriter", ["openai", "transformers", "rescore"])
 def test_a_language_model_needs_its_name(rewriter):
     with pytest.raises(UserError, match=r"gsr\.model must name the model"):
         RepairSettings(rewriter=rewriter)

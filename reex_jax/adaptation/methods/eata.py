@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from reex_jax.adaptation.masked import masked_mean, masked_share
 from reex_jax.adaptation.objective import (
@@ -73,7 +74,12 @@ def eata(settings: Eata) -> Objective:
         log_p = batch.log_probabilities(settings.relative_temperature)
         return Loss(masked_mean(-log_p.max(axis=-1), batch.mask), state)
 
-    return Objective(loss, init, anchored(pseudo_label_loss, settings.fisher_weight))
+    def regrown(state: EataState, origin: np.ndarray) -> EataState:
+        known = state.average[jnp.maximum(origin, 0)]
+        return state._replace(average=jnp.where(origin >= 0, known, 0.0))
+
+    differentiate = anchored(pseudo_label_loss, settings.fisher_weight)
+    return Objective(loss, init, differentiate, regrown=regrown)
 
 
 def anchored(pseudo_label_loss: LossFunction, weight: float) -> Differentiation:

@@ -1,7 +1,6 @@
 """EPCL: exclusion-guided proxy contrastive learning, the adaptation of ReEx.
 
-The formulas are our reading of the paper's abstract; see docs/method.md. Axes: a batch of queries,
-items of the gallery, candidates (the batch's proxies, or the gallery's items), dim of an embedding.
+The formulas are our reading of the paper's abstract; see docs/method.md.
 """
 
 from types import MappingProxyType
@@ -9,8 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
+from reex_jax.adaptation.candidates import Memory, moved, no_candidates, remember
 from reex_jax.adaptation.exclusion import (
     exclude_candidates,
     exclude_gallery,
@@ -19,6 +20,7 @@ from reex_jax.adaptation.exclusion import (
 )
 from reex_jax.adaptation.masked import masked_mean, masked_quantile, masked_share
 from reex_jax.adaptation.objective import Batch, Loss, Objective, Start
+from reex_jax.adaptation.shift import Sort, follow, no_sort
 from reex_jax.adaptation.source_pairs import (
     SourcePairs,
     gap_loss,
@@ -29,41 +31,52 @@ from reex_jax.adaptation.source_pairs import (
 from reex_jax.arrays import cosines, entropy, log_softmax_at, unit
 from reex_jax.settings.methods import Reex
 
+UNIFORMITY_FROM = 4
+"""Queries whose spread says something."""
+
 
 class EpclState(NamedTuple):
     """Memory of EPCL.
 
     Attributes:
-        threshold: entropy up to which a query is confident; NaN before the first batch.
-        pairs: the most source-like pairs.
+        before: candidates of the queries before this batch.
+        now: the same with this batch, as its last step saw it.
+        sort: statistics of the queries since they last changed.
+        pairs: TCR's most source-like pairs, for the gap term.
     """
 
-    threshold: Float[Array, ""]
+    before: Memory
+    now: Memory
+    sort: Sort
     pairs: SourcePairs
 
 
 def epcl(settings: Reex) -> Objective:
-    """Confident queries commit to their proxy, ambiguous ones only rule out what is unlikely.
+    """Every query rules out what is unlikely for it; confident ones may commit to their proxy.
 
-    With tau = relative_temperature * the model's own, proxy c_i of query z_i, exclusion set E_i
-    and e_ij = exp(z_i.c_j / tau), a confident query's L_i is the entropy of the distribution
-    e_ij / (e_ii + sum_{j in E_i} e_ij) over its proxy and E_i (commit "entropy"; it forgives a
-    wrong proxy, because unsure queries pull little), or -log of the proxy's share ("proxy"). An
-    ambiguous query has L_i = -log of the share of its mass that lies outside E_i. The loss is the
-    mean of L_i plus TCR's uniformity and gap terms.
+    Scores s_ij = z_i.g_j - h_j are calibrated: h is what the stream shows of hubs. With tau =
+    relative_temperature * the model's own, proxy c_i of query z_i (its best item), candidates from
+    this batch and from recent queries, exclusion set E_i (candidates that are not among its k best
+    items) and e_ij = exp(s_ij / tau), a query has L_i = -log of the share of its candidates' mass
+    that lies outside E_i. A confident query (with `quantile` 0 there is none) minimises the entropy
+    of e_ij / (e_ii + sum_{j in E_i} e_ij) over its proxy and E_i instead (commit "entropy"), or
+    -log of the proxy's share ("proxy"). The loss is the mean of L_i plus TCR's uniformity and, if
+    weighted, gap terms. Rate and pull to the source fall with the batch's size; queries of another
+    sort put the model back to the source.
     """
-    candidates = {"batch": batch_candidates, "gallery": gallery_candidates}[settings.pool]
 
     def init(start: Start) -> EpclState:
-        return EpclState(jnp.float32(jnp.nan), no_pairs(start))
+        empty = no_candidates(settings.memory)
+        return EpclState(empty, empty, no_sort(start.gallery.shape[1]), no_pairs(start))
 
     def loss(batch: Batch, state: EpclState) -> Loss:
-        similarities = jax.lax.stop_gradient(batch.similarities)
-        entropies = entropy(log_softmax_at(similarities, batch.temperature))
-        threshold = moving_threshold(state.threshold, batch, entropies, settings)
-        confident = batch.mask & (entropies <= threshold)
-        pool = candidates(batch, similarities, k=settings.k, p=settings.p)
-        each = exclusion_loss(pool, confident, batch, settings)
+        first = batch.step == 0
+        before = jax.tree.map(lambda a, b: jnp.where(first, a, b), state.now, state.before)
+        hubs = batch.correction() if settings.calibrated else jnp.zeros(len(batch.gallery))
+        scores = jax.lax.stop_gradient(batch.similarities) - hubs[None, :]
+        entropies = entropy(log_softmax_at(scores, batch.temperature))
+        confident = confident_queries(batch, before, entropies, settings.quantile)
+        pool = candidates(batch, before, scores, hubs, settings)
         pairs = remember_pairs(
             state.pairs,
             batch,
@@ -72,27 +85,38 @@ def epcl(settings: Reex) -> Objective:
             share=settings.share,
             batches=settings.batches,
         )
-        value = masked_mean(each, batch.mask)
-        value += settings.uniformity_weight * uniformity_loss(batch)
+        value = masked_mean(exclusion_loss(pool, confident, batch, settings), batch.mask)
+        spread = jnp.where(batch.count >= UNIFORMITY_FROM, uniformity_loss(batch), 0.0)
+        value += settings.uniformity_weight * spread
         value += settings.gap_weight * gap_loss(batch, pool.proxies, pairs)
+        sort, changed = follow(state.sort, batch.sources, batch.counted, settings.shift_above)
+        sort = jax.tree.map(lambda a, b: jnp.where(first, a, b), sort, state.sort)
+        number = batch.counted.sum(dtype=jnp.float32)
+        rate = jnp.minimum(number / settings.full_batch, 1.0)
         return Loss(
             value,
-            EpclState(threshold, pairs),
+            EpclState(before, remember(before, pool.items, entropies, batch.counted), sort, pairs),
             confident=masked_share(confident, batch.mask),
-            decay=settings.source_decay,
+            moves=number > 0,
+            restore=changed & first,
+            rate=rate,
+            decay=settings.source_decay * rate,
         )
 
-    return Objective(loss, init)
+    def regrown(state: EpclState, origin: np.ndarray) -> EpclState:
+        return state._replace(before=moved(state.before, origin), now=moved(state.now, origin))
+
+    return Objective(loss, init, adam_eps=settings.adam_eps, regrown=regrown)
 
 
-def moving_threshold(
-    threshold: Float[Array, ""], batch: Batch, entropies: Float[Array, " batch"], settings: Reex
-) -> Float[Array, ""]:
-    """The confidence threshold, moved once a batch, at its first step."""
-    own = masked_quantile(entropies, batch.mask, settings.quantile)
-    moved = settings.momentum * threshold + (1 - settings.momentum) * own
-    moved = jnp.where(jnp.isnan(threshold), own, moved)
-    return jnp.where(batch.step == 0, moved, threshold)
+def confident_queries(
+    batch: Batch, memory: Memory, entropies: Float[Array, " batch"], quantile: float
+) -> Bool[Array, " batch"]:
+    """Queries whose entropy is in the lowest `quantile` of this batch's and recent queries'."""
+    known = jnp.concatenate([entropies, memory.entropies])
+    real = jnp.concatenate([batch.mask, memory.known])
+    threshold = masked_quantile(known, real, quantile)
+    return batch.mask & (entropies <= threshold) & jnp.bool_(quantile > 0)
 
 
 class Pool(NamedTuple):
@@ -100,88 +124,96 @@ class Pool(NamedTuple):
 
     Attributes:
         proxies: unit rows, one of each query.
-        own: z_i.c_i.
-        similarities: z_i with every candidate.
+        items: gallery positions of the best items.
+        own: logit of each query's own proxy.
+        logits: of every candidate; gradients flow through them.
         counted: candidates that count at all (no padding).
         excluded: the exclusion sets.
     """
 
     proxies: Float[Array, "batch dim"]
+    items: Int32[Array, " batch"]
     own: Float[Array, " batch"]
-    similarities: Float[Array, "batch candidates"]
+    logits: Float[Array, "batch candidates"]
     counted: Bool[Array, "batch candidates"]
     excluded: Bool[Array, "batch candidates"]
+
+
+def candidates(
+    batch: Batch,
+    memory: Memory,
+    scores: Float[Array, "batch items"],
+    hubs: Float[Array, " items"],
+    settings: Reex,
+) -> Pool:
+    """Proxies of the batch and of recent queries, or all items of the gallery.
+
+    Args:
+        batch: the queries.
+        memory: of recent ones.
+        scores: calibrated similarities, constant.
+        hubs: what calibration takes from each item.
+        settings: say which.
+    """
+    tau = settings.relative_temperature * batch.temperature
+    proxies, items = proxies_of(scores, batch.gallery, settings.p)
+    plausible = plausible_sets(scores, settings.k)
+    own = ((batch.queries * proxies).sum(axis=1) - hubs[items]) / tau
+    if settings.pool == "gallery":
+        excluded = exclude_gallery(plausible, scores.shape[1])
+        # With k = 0 the nearest item must still not be its own negative.
+        excluded = excluded.at[jnp.arange(len(items)), items].set(False)
+        logits = (batch.similarities - hubs[None, :]) / tau
+        return Pool(proxies, items, own, logits, jnp.ones_like(excluded), excluded)
+    others = jnp.concatenate([items, memory.items])
+    vectors = jnp.concatenate([proxies, batch.gallery[memory.items]])
+    logits = (cosines(batch.queries, vectors) - hubs[others][None, :]) / tau
+    real = jnp.concatenate([batch.mask, memory.known])
+    counted = jnp.broadcast_to(real[None, :], logits.shape)
+    return Pool(proxies, items, own, logits, counted, exclude_candidates(plausible, others, real))
 
 
 def exclusion_loss(
     pool: Pool, confident: Bool[Array, " batch"], batch: Batch, settings: Reex
 ) -> Float[Array, " batch"]:
     """L_i of every query; 0 for those that `split` keeps from learning."""
-    tau = settings.relative_temperature * batch.temperature
-    constant = jax.lax.stop_gradient(pool.similarities)
+    constant = jax.lax.stop_gradient(pool.logits)
     excluded = restrict(pool.excluded, constant, settings.strategy, settings.m, batch.key)
     weights = {"confident": 1.0, "ambiguous": settings.ambiguous_weight}
     learn = {part: w * (settings.split in ("both", part)) for part, w in weights.items()}
-    committed = learn["confident"] * COMMIT_LOSSES[settings.commit](pool, excluded, tau)
-    return jnp.where(confident, committed, learn["ambiguous"] * rule_out(pool, excluded, tau))
+    committed = learn["confident"] * COMMIT_LOSSES[settings.commit](pool, excluded)
+    return jnp.where(confident, committed, learn["ambiguous"] * rule_out(pool, excluded))
 
 
 def proxies_of(
-    similarities: Float[Array, "batch items"], gallery: Float[Array, "items dim"], p: int
+    scores: Float[Array, "batch items"], gallery: Float[Array, "items dim"], p: int
 ) -> tuple[Float[Array, "batch dim"], Int32[Array, " batch"]]:
-    """Each query's proxy: the similarity-weighted mean of its p nearest items, normalised.
+    """Each query's proxy: the score-weighted mean of its p best items, normalised.
 
     Args:
-        similarities: negative ones weigh nothing, unless the nearest is negative.
+        scores: negative ones weigh nothing, unless the best is negative.
         gallery: unit rows.
         p: from 1.
 
     Returns:
-        proxies, unit rows, and the positions of the nearest items.
+        proxies, unit rows, and the positions of the best items.
     """
-    near, items = jax.lax.top_k(similarities, min(p, similarities.shape[1]))
+    near, items = jax.lax.top_k(scores, min(p, scores.shape[1]))
     weights = jnp.maximum(near, 0.0).at[:, 0].set(jnp.where(near[:, 0] > 0, near[:, 0], 1.0))
     means = (weights[:, :, None] * gallery[items]).sum(axis=1)
     return unit(means), items[:, 0]
 
 
-def batch_candidates(
-    batch: Batch, similarities: Float[Array, "batch items"], *, k: int, p: int
-) -> Pool:
-    """Candidates are the proxies of the batch."""
-    proxies, items = proxies_of(similarities, batch.gallery, p)
-    with_proxies = cosines(batch.queries, proxies)
-    excluded = exclude_candidates(plausible_sets(similarities, k), items, batch.mask)
-    counted = jnp.broadcast_to(batch.mask[None, :], excluded.shape)
-    return Pool(proxies, jnp.diagonal(with_proxies), with_proxies, counted, excluded)
-
-
-def gallery_candidates(
-    batch: Batch, similarities: Float[Array, "batch items"], *, k: int, p: int
-) -> Pool:
-    """Candidates are all items of the gallery; the proxy stays what is committed to."""
-    proxies, items = proxies_of(similarities, batch.gallery, p)
-    own = (batch.queries * proxies).sum(axis=1)
-    excluded = exclude_gallery(plausible_sets(similarities, k), similarities.shape[1])
-    # With k = 0 the nearest item must still not be its own negative.
-    excluded = excluded.at[jnp.arange(len(items)), items].set(False)
-    return Pool(proxies, own, batch.similarities, jnp.ones_like(excluded), excluded)
-
-
-def commit_proxy(
-    pool: Pool, excluded: Bool[Array, "batch candidates"], tau: Float[Array, ""]
-) -> Float[Array, " batch"]:
+def commit_proxy(pool: Pool, excluded: Bool[Array, "batch candidates"]) -> Float[Array, " batch"]:
     """-log(e_own / (e_own + sum over E))."""
     # -log(a / (a + b)) is softplus(log b - log a): exact where b is tiny.
-    return jax.nn.softplus(_log_sum(pool.similarities / tau, excluded) - pool.own / tau)
+    return jax.nn.softplus(_log_sum(pool.logits, excluded) - pool.own)
 
 
-def commit_entropy(
-    pool: Pool, excluded: Bool[Array, "batch candidates"], tau: Float[Array, ""]
-) -> Float[Array, " batch"]:
+def commit_entropy(pool: Pool, excluded: Bool[Array, "batch candidates"]) -> Float[Array, " batch"]:
     """Entropy of the softmax over a query's own proxy and E, in nats."""
-    others = jnp.where(excluded, pool.similarities / tau, -jnp.inf)
-    logits = jnp.concatenate([pool.own[:, None] / tau, others], axis=1)
+    others = jnp.where(excluded, pool.logits, -jnp.inf)
+    logits = jnp.concatenate([pool.own[:, None], others], axis=1)
     return entropy(jax.nn.log_softmax(logits, axis=1))
 
 
@@ -189,16 +221,13 @@ COMMIT_LOSSES = MappingProxyType({"entropy": commit_entropy, "proxy": commit_pro
 """`settings.methods.COMMITS` -> what a confident query minimises."""
 
 
-def rule_out(
-    pool: Pool, excluded: Bool[Array, "batch candidates"], tau: Float[Array, ""]
-) -> Float[Array, " batch"]:
+def rule_out(pool: Pool, excluded: Bool[Array, "batch candidates"]) -> Float[Array, " batch"]:
     """-log(sum over the plausible / sum over the plausible and E).
 
     Candidates outside the plausible sets that `excluded` leaves out count for neither side.
     """
-    logits = pool.similarities / tau
-    plausible = _log_sum(logits, pool.counted & ~pool.excluded)
-    return jax.nn.softplus(_log_sum(logits, excluded) - plausible)
+    plausible = _log_sum(pool.logits, pool.counted & ~pool.excluded)
+    return jax.nn.softplus(_log_sum(pool.logits, excluded) - plausible)
 
 
 def _log_sum(

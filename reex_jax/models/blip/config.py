@@ -69,7 +69,7 @@ class BlipTextConfig:
         check_tower(self, "text_config", ("vocab_size", "max_position_embeddings"))
         if not is_int(self.pad_token_id) or not 0 <= self.pad_token_id < self.vocab_size:
             raise UserError(
-                f"text_config: pad_token_id {self.pad_token_id!r} is not an entry of the "
+                f"text_config: pad_token_id {self.pad_token_id!r:.60} is not an entry of the "
                 f"vocabulary (vocab_size {self.vocab_size})"
             )
 
@@ -99,10 +99,11 @@ class BlipConfig:
                 common space), an impossible value or an unknown activation.
         """
         found = hf_dict.get("architectures") or [ARCHITECTURE]
-        if hf_dict.get("model_type") != "blip" or ARCHITECTURE not in found:
+        listed = isinstance(found, list) and ARCHITECTURE in found
+        if hf_dict.get("model_type") != "blip" or not listed:
             raise UserError(
-                f"model_type {hf_dict.get('model_type')!r} with architectures {found}; of BLIP, "
-                f"only {ARCHITECTURE} has pictures and texts in one space, such as "
+                f"model_type {hf_dict.get('model_type')!r:.60} with architectures {found!r:.60}; "
+                f"of BLIP, only {ARCHITECTURE} has pictures and texts in one space, such as "
                 "Salesforce/blip-itm-base-coco"
             )
         return cls(

@@ -6,8 +6,8 @@ import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers
 
 from reex_jax.errors import UserError
+from reex_jax.files import read_json, refuse_pointer
 from reex_jax.models.engine_file import engine_from_json, token_id
-from reex_jax.models.folders import read_json
 from reex_jax.models.text_tokenizer import TextTokenizer
 
 FILES = "tokenizer.json, or vocab.txt"
@@ -43,6 +43,7 @@ def load_blip_tokenizer(folder: Path, positions: int) -> TextTokenizer | None:
 
 
 def _engine(file: Path, *, lower: bool) -> tokenizers.Tokenizer:
+    refuse_pointer(file)
     try:
         model = models.WordPiece.from_file(str(file), unk_token="[UNK]")
     except Exception as error:  # the engine raises bare Exception

@@ -15,7 +15,8 @@ from reex_jax.models.clip.checkpoint import read_model
 from reex_jax.models.clip.config import ClipConfig
 from reex_jax.models.clip.inputs import check_end_tokens, check_fit
 from reex_jax.models.clip.model import ClipModel, end_positions
-from reex_jax.models.clip.tokenizer import FILES, Tokenizer, has_tokenizer
+from reex_jax.models.clip.tokenizer import Tokenizer
+from reex_jax.models.clip.tokenizer_files import FILES, has_tokenizer
 from reex_jax.models.folders import BUNDLED, bundled_folder, find_checkpoint
 from reex_jax.models.loaded import LoadedModel
 from reex_jax.models.preprocess import read_preprocessing

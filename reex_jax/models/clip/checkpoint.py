@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from safetensors.numpy import save_file
 
 from reex_jax.errors import UserError
+from reex_jax.files import home
 from reex_jax.models.clip.config import read_config
 from reex_jax.models.clip.model import ClipModel
 from reex_jax.models.clip.weights import weight_table
@@ -28,7 +29,7 @@ def read_model(folder: str | Path, *, compute_dtype: DTypeLike = jnp.float32) ->
         UserError: a file is missing, damaged, pickled or of another architecture; see
             `read_weights`.
     """
-    folder = Path(folder)
+    folder = home(folder)
     config = read_config(folder)
     return read_weights(
         weight_files(folder),
@@ -58,7 +59,7 @@ def save_model(model: ClipModel, folder: str | Path, *, dtype: DTypeLike = np.fl
         parameter = np.asarray(parameters[weight.path][...])
         tensors.update(weight.to_file(_cast(parameter, np.dtype(dtype), weight.path)))
     config = model.config.to_dict() | {"dtype": name}
-    folder = Path(folder)
+    folder = home(folder)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
     _replace(folder / "config.json", lambda file: file.write_text(text, encoding="utf-8"))

@@ -82,11 +82,12 @@ class TextConfig:
             if value is None and name != "eos_token_id":
                 continue
             if not is_int(value):
-                raise UserError(f"text_config: {name} must be a whole number, not {value!r}")
+                raise UserError(f"text_config: {name} must be a whole number, not {value!r:.60}")
         if not 0 <= self.eos_token_id < self.vocab_size:
             raise UserError(
-                f"text_config: eos_token_id {self.eos_token_id} is not an entry of the vocabulary "
-                f"(vocab_size {self.vocab_size}); give the id of the tokenizer's end token"
+                f"text_config: eos_token_id {self.eos_token_id!r:.60} is not an entry of the "
+                f"vocabulary (vocab_size {self.vocab_size}); give the id of the tokenizer's end "
+                "token"
             )
 
 
@@ -109,7 +110,7 @@ class ClipConfig:
         check_positive_ints(self, "config", ("projection_dim",))
         if not is_number(self.logit_scale_init_value):
             value = self.logit_scale_init_value
-            raise UserError(f"config: logit_scale_init_value must be a number, not {value!r}")
+            raise UserError(f"config: logit_scale_init_value must be a number, not {value!r:.60}")
 
     @classmethod
     def from_dict(cls, hf_dict: Mapping[str, Any]) -> "ClipConfig":
@@ -163,7 +164,7 @@ def _check_architecture(hf_dict: Mapping[str, Any]) -> None:
     sections = ("text_config", "vision_config", "text_config_dict", "vision_config_dict")
     if model_type == "clip" or (model_type is None and any(name in hf_dict for name in sections)):
         return
-    found = "no model_type" if model_type is None else f"model_type {model_type!r}"
+    found = "no model_type" if model_type is None else f"model_type {model_type!r:.60}"
     raise UserError(
         f"{found}, but only 'clip' is supported; give a CLIP checkpoint with both towers, "
         "such as openai/clip-vit-base-patch16"

@@ -6,33 +6,27 @@ is missing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
 from reex_jax.errors import UserError
+from reex_jax.files import home
 from reex_jax.models.clip.config import read_config
-from reex_jax.models.folders import read_json
+from reex_jax.models.clip.tokenizer_files import (
+    FILES,
+    SpecialTokens,
+    has_tokenizer,
+    read_files,
+    special_tokens,
+)
 from reex_jax.models.text_tokenizer import TextTokenizer
 
-FILES = "tokenizer.json, or vocab.json and merges.txt"
 _WORDS = Regex(
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 )
-
-
-@dataclass(frozen=True)
-class SpecialTokens:
-    """The tokens that stand for no text; the defaults are CLIP's."""
-
-    start: AddedToken
-    end: AddedToken
-    unknown: AddedToken
-    padding: AddedToken
 
 
 class Tokenizer(TextTokenizer):
@@ -50,6 +44,7 @@ class Tokenizer(TextTokenizer):
         *,
         max_length: int,
         special: SpecialTokens | None = None,
+        added: Sequence[tuple[AddedToken, int | None]] = (),
     ) -> None:
         """Builds the pipeline.
 
@@ -59,22 +54,31 @@ class Tokenizer(TextTokenizer):
             max_length: longest row, start and end token included; a longer caption keeps its
                 first max_length - 2 tokens and the end token.
             special: None for CLIP's own.
+            added: other tokens that stand for themselves wherever the text has them, with the ids
+                that they must get (None: any); see `TokenizerFiles.added`.
 
         Raises:
-            UserError: a special token is missing, or vocabulary and merges do not fit.
+            UserError: a special token is missing, or vocabulary and merges do not fit, or an added
+                token would get another id than the files say.
         """
-        special = special or _special_tokens({})
-        for token in (special.start, special.end, special.unknown, special.padding):
-            if token.content not in vocab:
+        special = special or special_tokens({})
+        four = (special.start, special.end, special.unknown, special.padding)
+        known = {token.content for token, number in added if number is not None}
+        for token in four:
+            if token.content not in vocab and token.content not in known:
                 raise UserError(
                     f"the vocabulary has no token {token.content!r}; CLIP's start, end, unknown "
                     "and padding tokens must be part of it"
                 )
+        engine = _engine(vocab, merges, special)
+        engine.add_tokens([*(token for token, _ in added), *four])
+        _check_added(engine, added)
+        ids = engine.get_vocab()
         super().__init__(
-            _engine(vocab, merges, special),
-            start=(vocab[special.start.content],),
-            end=(vocab[special.end.content],),
-            padding_id=vocab[special.padding.content],
+            engine,
+            start=(ids[special.start.content],),
+            end=(ids[special.end.content],),
+            padding_id=ids[special.padding.content],
             max_length=max_length,
         )
 
@@ -92,8 +96,7 @@ class Tokenizer(TextTokenizer):
     def load(cls, folder: str | Path, *, max_length: int | None = None) -> "Tokenizer":
         """Reads a tokenizer from a checkpoint folder.
 
-        As Hugging Face does, tokenizer.json comes before vocab.json + merges.txt, and only its
-        vocabulary and merges are used; tokenizer_config.json, if there, names the special tokens.
+        Which file counts for what says `tokenizer_files`.
 
         Args:
             folder: the checkpoint folder.
@@ -102,28 +105,27 @@ class Tokenizer(TextTokenizer):
         Raises:
             UserError: files are missing, damaged, or not a CLIP vocabulary.
         """
-        folder = Path(folder)
+        folder = home(folder)
         if not has_tokenizer(folder):
             raise UserError(f"{folder} holds no tokenizer; expected {FILES}")
         if max_length is None:
             max_length = read_config(folder).text.max_position_embeddings
-        settings = folder / "tokenizer_config.json"
         try:
-            special = _special_tokens(read_json(settings) if settings.is_file() else {})
-            vocab, merges = _read_vocabulary(folder)
-            return cls(vocab, merges, max_length=max_length, special=special)
+            files = read_files(folder)
+            return cls(
+                files.vocab,
+                files.merges,
+                max_length=max_length,
+                special=files.special,
+                added=files.added,
+            )
         except UserError as error:
             raise UserError(f"tokenizer of {folder}: {error}") from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(
                 f"tokenizer of {folder}: its files are not laid out as Hugging Face's "
                 f"({type(error).__name__}: {error}); fetch {FILES} anew"
             ) from error
-
-
-def has_tokenizer(folder: Path) -> bool:
-    """True if any tokenizer file lies in the folder (it may still be damaged)."""
-    return any((folder / f).is_file() for f in ("tokenizer.json", "vocab.json", "merges.txt"))
 
 
 def _engine(
@@ -153,52 +155,17 @@ def _engine(
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    engine.add_special_tokens([special.start, special.end, special.unknown, special.padding])
     return engine
 
 
-def _special_tokens(settings: dict[str, Any]) -> SpecialTokens:
-    """The special tokens that tokenizer_config.json names, else CLIP's.
-
-    A token is a string or an object; `added_tokens_decoder` may say more about it.
-    """
-    details = {
-        entry["content"]: entry for entry in (settings.get("added_tokens_decoder") or {}).values()
-    }
-
-    def token(key: str, default: str) -> AddedToken:
-        given = settings.get(key) or default
-        content = given if isinstance(given, str) else given["content"]
-        detail = details.get(content, {} if isinstance(given, str) else given)
-        flags = ("lstrip", "rstrip", "single_word", "normalized")
-        return AddedToken(
-            content, special=True, **{flag: bool(detail.get(flag, False)) for flag in flags}
-        )
-
-    return SpecialTokens(
-        start=token("bos_token", "<|startoftext|>"),
-        end=token("eos_token", "<|endoftext|>"),
-        unknown=token("unk_token", "<|endoftext|>"),
-        padding=token("pad_token", "<|endoftext|>"),
-    )
-
-
-def _read_vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    whole = folder / "tokenizer.json"
-    if whole.is_file():
-        content = read_json(whole)
-        model = content["model"]
-        if not {"vocab", "merges"} <= model.keys():
+def _check_added(
+    engine: tokenizers.Tokenizer, added: Sequence[tuple[AddedToken, int | None]]
+) -> None:
+    """Refuses ids that the engine, and so transformers, would not give."""
+    for token, number in added:
+        found = engine.token_to_id(token.content)
+        if number is not None and found != number:
             raise UserError(
-                f"tokenizer.json holds a {model.get('type')} model; CLIP needs byte pairs (BPE)"
+                f"the added token {token.content!r} has id {number} in the files, but becomes "
+                f"{found} when they are read in order; save the tokenizer anew with transformers"
             )
-        added = {t["content"]: t["id"] for t in content.get("added_tokens", [])}
-        pairs = [m.split(" ") if isinstance(m, str) else m for m in model["merges"]]
-        return model["vocab"] | added, [(left, right) for left, right in pairs]
-    for name in ("vocab.json", "merges.txt"):
-        if not (folder / name).is_file():
-            raise UserError(f"{name} is missing; a tokenizer is {FILES}")
-    try:
-        return BPE.read_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
-    except Exception as error:  # the engine raises bare Exception
-        raise UserError(f"cannot read vocab.json and merges.txt ({error})") from error

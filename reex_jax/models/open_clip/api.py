@@ -9,7 +9,8 @@ from PIL import Image
 from reex_jax.errors import UserError, unknown
 from reex_jax.models.clip.api import Clip
 from reex_jax.models.clip.inputs import check_fit
-from reex_jax.models.clip.tokenizer import Tokenizer, has_tokenizer
+from reex_jax.models.clip.tokenizer import Tokenizer
+from reex_jax.models.clip.tokenizer_files import has_tokenizer
 from reex_jax.models.folders import find_checkpoint
 from reex_jax.models.open_clip.checkpoint import read_open_clip
 from reex_jax.models.open_clip.config import FILE, read_open_clip_config
@@ -63,7 +64,7 @@ def load_open_clip(
 
 def _preprocessing(given: Mapping[str, Any], size: int, mode: str) -> Preprocessing:
     interpolation = given.get("interpolation") or "bicubic"
-    if interpolation not in _RESAMPLE:
+    if not isinstance(interpolation, str) or interpolation not in _RESAMPLE:
         raise unknown("preprocess_cfg.interpolation", interpolation, _RESAMPLE)
     resize = given.get("resize_mode") or "shortest"
     if resize not in _RESIZE_MODES:
@@ -73,7 +74,7 @@ def _preprocessing(given: Mapping[str, Any], size: int, mode: str) -> Preprocess
             tuple(map(float, given.get(key) or default))
             for key, default in (("mean", CLIP_MEAN), ("std", CLIP_STD))
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"preprocess_cfg: mean and std must be numbers: {error}") from error
     return Preprocessing(
         size, mean, std, mode, size, squash=resize == "squash", resample=_RESAMPLE[interpolation]

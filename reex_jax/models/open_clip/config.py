@@ -12,7 +12,7 @@ from typing import Any
 
 from reex_jax.errors import UserError
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig, VisionConfig
-from reex_jax.models.config import is_int, is_number, read_config_file
+from reex_jax.models.config import MAX_SIZE, is_int, is_number, read_config_file
 
 FILE = "open_clip_config.json"
 
@@ -154,7 +154,7 @@ def _text(text: Mapping[str, Any], act: str) -> TextConfig:
     pool = text.get("pool_type", "argmax")
     if pool not in ("argmax", "eos"):
         raise UserError(
-            f"text_cfg.pool_type is {pool!r}; known are 'argmax' and 'eos', the end token"
+            f"text_cfg.pool_type is {pool!r:.60}; known are 'argmax' and 'eos', the end token"
         )
     width = text.get("width", 512)
     return TextConfig(
@@ -177,7 +177,7 @@ def _check_keys(
     for key, value in given.items():
         if key in fixed and value not in (fixed[key], None):
             raise UserError(
-                f"{where}.{key} is {value!r}, which is not supported, only {fixed[key]!r}"
+                f"{where}.{key} is {value!r:.60}, which is not supported, only {fixed[key]!r}"
             )
         timm = where == "vision_cfg" and key.startswith("timm_")
         hugging_face = where == "text_cfg" and key.startswith("hf_")
@@ -191,20 +191,25 @@ def _check_keys(
 def _section(contents: Mapping[str, Any], name: str, default: Any = None) -> Mapping[str, Any]:
     found = contents.get(name, default)
     if not isinstance(found, Mapping):
-        raise UserError(f"{name} must be an object of keys, not {found!r}")
+        raise UserError(f"{name} must be an object of keys, not {found!r:.60}")
     return found
 
 
 def _inner(where: str, section: Mapping[str, Any], width: Any) -> int:
     ratio = section.get("mlp_ratio", 4.0)
-    if not is_number(ratio) or not is_int(width):
-        raise UserError(f"{where}: width {width!r} and mlp_ratio {ratio!r} must be numbers")
+    if not is_number(ratio) or not is_int(width) or max(abs(ratio), abs(width)) > MAX_SIZE:
+        raise UserError(
+            f"{where}: width {width!r:.60} and mlp_ratio {ratio!r:.60} must be numbers up to "
+            f"{MAX_SIZE}"
+        )
     return int(width * ratio)
 
 
 def _heads(width: Any, head_width: Any) -> int:
     if not is_int(width) or not is_int(head_width) or not 0 < head_width <= width:
-        raise UserError(f"vision_cfg: width {width!r} holds no heads of head_width {head_width!r}")
+        raise UserError(
+            f"vision_cfg: width {width!r:.60} holds no heads of head_width {head_width!r:.60}"
+        )
     return int(width // head_width)
 
 
@@ -212,12 +217,12 @@ def _square(key: str, size: Any) -> int:
     if isinstance(size, list) and len(size) == 2 and size[0] == size[1]:
         size = size[0]
     if not is_int(size):
-        raise UserError(f"vision_cfg.{key} is {size!r}; only squares are supported")
+        raise UserError(f"vision_cfg.{key} is {size!r:.60}; only squares are supported")
     return int(size)
 
 
 def _eps(where: str, section: Mapping[str, Any]) -> float:
     given = section.get("norm_kwargs") or {}
     if not isinstance(given, Mapping) or not set(given) <= {"eps"}:
-        raise UserError(f"{where}.norm_kwargs is {given!r}; known is only eps")
+        raise UserError(f"{where}.norm_kwargs is {given!r:.60}; known is only eps")
     return given.get("eps", 1e-5)

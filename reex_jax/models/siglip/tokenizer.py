@@ -12,8 +12,8 @@ from typing import Any
 import tokenizers
 
 from reex_jax.errors import UserError
+from reex_jax.files import read_json
 from reex_jax.models.engine_file import engine_from_json, token_id
-from reex_jax.models.folders import read_json
 from reex_jax.models.sentencepiece import sentencepiece_engine
 from reex_jax.models.text_tokenizer import TextTokenizer
 

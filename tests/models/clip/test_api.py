@@ -267,7 +267,7 @@ GOOD = np.array([ids_of("a cat"), ids_of("dogs")])
         ("encode_pixels", BIG[:, :16], r"takes \[n, 24, 24, 3\] \(channels last\)"),
         ("encode_pixels", BIG.astype(np.uint8), "pixels are uint8, but must be float32"),
         ("encode_pixels", BIG.astype(np.float64), "pixels are float64"),
-        ("encode_pixels", NAN, "pixels of image 1 hold NaN or infinite values"),
+        ("encode_pixels", NAN, "pixels of image 1 hold NaN, infinite values or values beyond"),
         (
             "encode_tokens",
             GOOD[0],

@@ -270,3 +270,87 @@ def test_a_file_or_a_local_revision_is_refused(folder):
         find_checkpoint(folder / "model.safetensors")
     with pytest.raises(UserError, match="is a local folder, which has no revision 'main'"):
         find_checkpoint(folder, revision="main")
+
+
+def test_a_number_is_read_in_any_shape(folder, tensors, tiny):
+    for shape in ((1,), (1, 1)):
+        changed = tensors | {"logit_scale": np.reshape(tensors["logit_scale"], shape)}
+        save_file(changed, folder / "model.safetensors")
+        same_parameters(read_model(folder), tiny, rtol=0)
+    save_file(tensors | {"logit_scale": np.zeros(2, np.float32)}, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"wrong shape: logit_scale is \[2\], not \[\]"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("name", [QUERY, "logit_scale"])
+def test_weights_that_are_not_finite_are_refused(folder, tensors, name, value):
+    changed = {key: np.asarray(tensor, np.float64).copy() for key, tensor in tensors.items()}
+    changed[name][(0,) * changed[name].ndim] = value
+    save_file(changed, folder / "model.safetensors")
+    with pytest.raises(UserError, match=f"safetensors: {name} has values that are no finite"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["model.fp16.safetensors"], r"fp16\.safetensors: a variant of .* rename it to model\.saf"),
+        (["open_clip_pytorch_model.bin"], r"open_clip_pytorch_model\.bin: pickled weights are ref"),
+    ],
+)
+@pytest.mark.parametrize("config", [True, False])
+def test_other_layouts_are_told_what_to_do(folder, names, message, config):
+    (folder / "model.safetensors").unlink()
+    if not config:
+        (folder / "config.json").unlink()
+    for name in names:
+        (folder / name).write_text("{}")
+    with pytest.raises(UserError, match=message):
+        read_model(folder)
+
+
+def test_a_repository_of_pickles_names_revision_and_converter(folder, monkeypatch):
+    (folder / "model.safetensors").unlink()
+    hub = {"snapshot_download": lambda *a, **k: str(folder)}
+    hub["list_repo_files"] = lambda *a, **k: ["config.json", "pytorch_model.bin"]
+    for name, function in hub.items():
+        monkeypatch.setattr(huggingface_hub, name, function)
+    message = r"^a/b at revision main: pytorch_model\.bin: pickled .* convert it .* refs/pr/<numb"
+    with pytest.raises(UserError, match=message):
+        find_checkpoint("a/b")
+
+    def offline(*args, **kwargs):
+        raise OSError("offline")
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", offline)
+    with pytest.raises(UserError, match=r"^a/b at revision v2: holds no model\.safetensors; give"):
+        find_checkpoint("a/b", "v2")
+
+
+def test_a_known_repository_of_pickles_is_read_at_its_converted_revision(folder, monkeypatch):
+    revisions = []
+
+    def snapshot_download(hub_id, revision, **options):
+        revisions.append(revision)
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    for asked in (None, "main"):
+        find_checkpoint("openai/clip-vit-base-patch32", asked)
+    assert revisions == ["c237dc49a33fc61debc9276459120b7eac67e7ef", "main"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_pointers_of_git_lfs_are_named(folder, name):
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match=f"{name}: a pointer of Git LFS"):
+        read_model(folder)
+
+
+def test_the_home_folder(tiny, folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    save_model(tiny, "~/new")
+    assert (folder.parent / "new" / "model.safetensors").is_file()
+    same_parameters(read_model("~/new"), tiny, rtol=0)
+    assert checkpoint_sha256("~/new") == checkpoint_sha256(folder.parent / "new")

@@ -157,3 +157,13 @@ def test_refuses_files_that_hold_no_config(tmp_path):
     (tmp_path / "config.json").write_text("[1, 2]")
     with pytest.raises(UserError, match=r"config.json: holds a list, not an object"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize("tower", ["text_config", "vision_config"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("num_hidden_layers", 10**8), ("intermediate_size", 2**40), ("hidden_size", 10**400)],
+)
+def test_impossible_sizes_are_refused_at_once(tower, name, value):
+    with pytest.raises(UserError, match=rf"{tower}: {name} is \d+.*; no model has more than \d+"):
+        ClipConfig.from_dict({"model_type": "clip", tower: {name: value}})

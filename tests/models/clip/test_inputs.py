@@ -16,7 +16,7 @@ VISION = VisionConfig(image_size=24, patch_size=8)
         (np.zeros((24, 24, 3), np.float32), r"shape \[24, 24, 3\], but .* \[n, 24, 24, 3\]"),
         (np.zeros((2, 3, 24, 24), np.float32), r"takes \[n, 24, 24, 3\] \(channels last\)"),
         (np.zeros((2, 24, 24, 3), np.uint8), "pixels are uint8, but must be float32 and already"),
-        (np.full((2, 24, 24, 3), np.nan, np.float32), "pixels of image 0 hold NaN or infinite"),
+        (np.full((2, 24, 24, 3), np.nan, np.float32), "pixels of image 0 hold NaN, infinite"),
     ],
 )
 def test_check_pixels(pixels, message):

@@ -1,0 +1,128 @@
+"""The items that an adapter searches: which they are, and what becomes of them.
+
+A change of the gallery is an array `origin` [M] int32: for each item of the new gallery the
+position that it had in the old one, -1 for a new item. All state that is about items follows it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from reex_jax.adaptation.saved import hash_of, read_identity
+from reex_jax.errors import UserError
+from reex_jax.retrieval.gallery import Gallery, check_embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What an adapter searches; on the host.
+
+    Attributes:
+        rows: [N, d] float32, unit.
+        ids: N different ones.
+    """
+
+    rows: np.ndarray
+    ids: tuple[str, ...]
+
+    def plus(self, ids: Iterable[str], embeddings: ArrayLike) -> tuple["Items", np.ndarray]:
+        """The items with new ones behind them, and each one's origin.
+
+        Raises:
+            UserError: an id that is here already or comes twice, as many ids as rows are not given,
+                rows that are no unit vectors or of another width.
+        """
+        new = checked_items(embeddings, ids, self.rows.shape[1])
+        known = set(self.ids).intersection(new.ids)
+        if known:
+            raise UserError(
+                f"gallery id {min(known)!r} is there already; remove it first, or give another id"
+            )
+        rows = np.concatenate([self.rows, new.rows])
+        origin = np.full(len(rows), -1, np.int32)
+        origin[: len(self.ids)] = np.arange(len(self.ids))
+        return Items(rows, self.ids + new.ids), origin
+
+    def minus(self, ids: Iterable[str]) -> tuple["Items", np.ndarray]:
+        """The items without some, in the same order, and each one's origin.
+
+        Raises:
+            UserError: an id that is not here, or no item would be left.
+        """
+        gone = set(_ids(ids))
+        unknown = gone.difference(self.ids)
+        if unknown:
+            raise UserError(f"gallery id {min(unknown)!r} is not there, so it cannot be removed")
+        origin = np.array([i for i, one in enumerate(self.ids) if one not in gone], np.int32)
+        if not origin.size:
+            raise UserError("all items would be removed, but a gallery needs at least one")
+        return self.at(origin), origin
+
+    def at(self, positions: np.ndarray) -> "Items":
+        """The items at some positions."""
+        return Items(self.rows[positions], tuple(self.ids[i] for i in positions))
+
+    def identity(self) -> dict[str, Any]:
+        """What a saved state keeps of them; None stands for ids that are positions."""
+        ids = None if self.ids == _positions(len(self.ids)) else self.ids
+        return {"items": len(self.ids), "ids": ids, "gallery": hash_of(self.rows)}
+
+    def saved_in(self, path: str | Path) -> np.ndarray:
+        """Where the items of the gallery of a saved adapter are in this one: [K] int32.
+
+        Raises:
+            UserError: nothing was saved there, or with an item that is not here.
+        """
+        saved = read_identity(path)
+        count, ids = saved.get("items"), saved.get("ids")
+        if not isinstance(count, int) or not isinstance(ids, list | None):
+            raise UserError(f"{path} does not say which items its gallery had; save it anew")
+        names = _positions(count) if ids is None else ids
+        here = {identity: i for i, identity in enumerate(self.ids)}
+        missing = [name for name in names if name not in here]
+        if missing:
+            raise UserError(
+                f"{path} was saved with a gallery of {count} items, of which this one lacks "
+                f"{len(missing)}, the first is {missing[0]!r}; make the Adapter with the saved "
+                "ids and embeddings, restore, then remove what is gone"
+            )
+        return np.array([here[name] for name in names], np.int32)
+
+
+def checked_items(embeddings: ArrayLike, ids: Iterable[str] | None, dim: int) -> Items:
+    """Items from what a user gives; positions as text for ids that are None.
+
+    Raises:
+        UserError: no unit rows, of another width than `dim`, or ids that repeat or are not as many
+            as rows.
+    """
+    rows = np.asarray(jax.device_get(embeddings), np.float32)
+    if ids is None:
+        check_embeddings(rows)
+        names = _positions(len(rows))
+    else:
+        names = _ids(ids)
+        Gallery(rows, names)
+    if rows.shape[1] != dim:
+        raise UserError(
+            f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
+            f"{dim} wide; embed the gallery with the same checkpoint"
+        )
+    return Items(rows, names)
+
+
+def _ids(ids: Iterable[str]) -> tuple[str, ...]:
+    names = (ids,) if isinstance(ids, str) else tuple(ids)
+    for name in names:
+        if not isinstance(name, str):
+            raise UserError(f"gallery id {name!r} is no text; write str({name!r})")
+    return names
+
+
+def _positions(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))

@@ -1,0 +1,176 @@
+"""Calibrated ranking: what the stream itself says about which gallery items are hubs.
+
+An item that is near to very many different queries says little about any one of them. The log-mean
+of exp(similarity / t) over the queries seen so far is taken back from its score: an inverted
+softmax (Smith et al., ICLR 2017), kept online as one vector. "sinkhorn" first divides each query's
+masses by their sum under the present correction: one online step of Sinkhorn's iteration
+(relatives: QB-Norm, Bogolin et al., CVPR 2022; Dual Bank Sinkhorn, Pan et al., 2025). A query that
+nearly repeats a recent one adds nothing: popular items are no hubs.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from reex_jax.arrays import cosines
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
+from reex_jax.settings.ranking import Ranking
+
+_EMPTY = -1e30  # log of no mass; finite, so that sums with it are numbers
+
+
+class Calibration(NamedTuple):
+    """What was seen of a stream.
+
+    Attributes:
+        log_mass: log of the sum over counted queries of exp(similarity / t); -1e30 at the start.
+        seen: how many queries that sums.
+        recent: the source model's embeddings of the last counted queries; unused rows are 0.
+    """
+
+    log_mass: Float[Array, " items"]
+    seen: Float[Array, ""]
+    recent: Float[Array, "recent dim"]
+
+
+def nothing_seen(items: int, dim: int, settings: Ranking) -> Calibration:
+    """The state before the first query: it changes no ranking."""
+    recent = jnp.zeros((settings.recent, dim), jnp.float32)
+    return Calibration(jnp.full(items, _EMPTY, jnp.float32), jnp.float32(0), recent)
+
+
+def new_queries(
+    state: Calibration,
+    sources: Float[Array, "batch dim"],
+    mask: Bool[Array, " batch"],
+    settings: Ranking,
+) -> Bool[Array, " batch"]:
+    """Which rows are real and repeat neither a recent query nor an earlier row.
+
+    Args:
+        state: before this batch.
+        sources: unit embeddings by the source model; those of an adapted one move, so that a repeat
+            would look new.
+        mask: False for padding.
+        settings: say what a repeat is.
+    """
+    same = settings.repeated_from
+    known = (cosines(sources, state.recent) > same).any(axis=1)
+    rows = jnp.arange(mask.shape[0])
+    earlier = (rows[:, None] > rows[None, :]) & mask[None, :]
+    repeats = ((cosines(sources, sources) > same) & earlier).any(axis=1)
+    return mask & ~known & ~repeats
+
+
+def observe(
+    state: Calibration,
+    queries: Float[Array, "batch dim"],
+    sources: Float[Array, "batch dim"],
+    counted: Bool[Array, " batch"],
+    gallery: Float[Array, "items dim"],
+    temperature: Float[Array, ""],
+    settings: Ranking,
+    chunk: int = DEFAULT_CHUNK,
+) -> Calibration:
+    """The state with a batch in it; memory is that of one chunk of the gallery.
+
+    Args:
+        state: before this batch.
+        queries: as they are ranked; rows that are not finite count nothing.
+        sources: of the source model, see `new_queries`.
+        counted: from `new_queries`.
+        gallery: unit rows.
+        temperature: the model's own.
+        settings: say how.
+        chunk: gallery rows at a time.
+    """
+    counted &= jnp.isfinite(queries).all(axis=1)
+    queries = jnp.where(counted[:, None], queries, 0.0)
+    t = settings.relative_temperature * temperature
+    chunk = min(chunk, gallery.shape[0])
+    starts = chunk_starts(gallery.shape[0], chunk)
+    rows = jnp.zeros(queries.shape[0], jnp.float32)
+    if settings.calibration == "sinkhorn":
+        rows = _row_sums(state, queries, gallery, t, settings, chunk)
+
+    def add(mass: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+        scores, positions, inside = chunk_similarities(queries, gallery, start, chunk)
+        # Rows of the last chunk that the one before had: they are written again as they are.
+        scores = jnp.where(inside[None, :], scores / t, 0.0) - rows[:, None]
+        added = jax.nn.logsumexp(jnp.where(counted[:, None], scores, _EMPTY), axis=0)
+        before = jax.lax.dynamic_slice_in_dim(state.log_mass, positions[0], chunk)
+        now = jax.lax.dynamic_slice_in_dim(mass, positions[0], chunk)
+        now = jnp.where(inside, jnp.logaddexp(before, added), now)
+        return jax.lax.dynamic_update_slice_in_dim(mass, now, positions[0], axis=0), None
+
+    mass, _ = jax.lax.scan(add, state.log_mass, starts)
+    old = jnp.ones(state.recent.shape[0], bool)
+    order = jnp.argsort(jnp.concatenate([old, counted]), stable=True)[-state.recent.shape[0] :]
+    recent = jnp.concatenate([state.recent, sources])[order]
+    return Calibration(mass, state.seen + counted.sum(dtype=jnp.float32), recent)
+
+
+def _row_sums(
+    state: Calibration,
+    queries: Float[Array, "batch dim"],
+    gallery: Float[Array, "items dim"],
+    t: Float[Array, ""],
+    settings: Ranking,
+    chunk: int,
+) -> Float[Array, " batch"]:
+    """log of each query's mass over the gallery, under the correction before this batch."""
+    hubs = hubness(state, settings)
+
+    def add(total: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+        scores, positions, inside = chunk_similarities(queries, gallery, start, chunk)
+        own = jax.lax.dynamic_slice_in_dim(hubs, positions[0], chunk)
+        scores = jnp.where(inside[None, :], scores / t - own[None, :], _EMPTY)
+        return jnp.logaddexp(total, jax.nn.logsumexp(scores, axis=1)), None
+
+    nothing = jnp.full(queries.shape[0], _EMPTY, jnp.float32)
+    total, _ = jax.lax.scan(add, nothing, chunk_starts(gallery.shape[0], chunk))
+    return total
+
+
+def hubness(state: Calibration, settings: Ranking) -> Float[Array, " items"]:
+    """What is taken back from similarity / t: n / (n + prior) times the centred log mass.
+
+    0 before the first query. The centre changes no order; without it numbers would grow.
+    """
+    centred = state.log_mass - state.log_mass.mean()
+    weight = state.seen / (state.seen + settings.prior)
+    return jnp.where(state.seen > 0, weight * centred, 0.0)
+
+
+def correction(
+    state: Calibration, temperature: Float[Array, ""], settings: Ranking
+) -> Float[Array, " items"]:
+    """`hubness` in units of cosine: ranking goes by cosine minus this."""
+    return settings.relative_temperature * temperature * hubness(state, settings)
+
+
+def with_items(
+    state: Calibration,
+    items: Float[Array, "new dim"],
+    temperature: Float[Array, ""],
+    settings: Ranking,
+) -> Calibration:
+    """The state of a gallery with new items behind the old ones.
+
+    What the remembered queries say of the new items, scaled to all that were counted; with none
+    remembered the new ones have no mass, like the old.
+    """
+    used = (state.recent != 0).any(axis=1)
+    t = settings.relative_temperature * temperature
+    scores = jnp.where(used[:, None], cosines(state.recent, items) / t, _EMPTY)
+    known = jnp.maximum(used.sum(dtype=jnp.float32), 1.0)
+    scale = jnp.log(jnp.maximum(state.seen, 1.0) / known)
+    new = jnp.where(used.any(), jax.nn.logsumexp(scores, axis=0) + scale, _EMPTY)
+    return state._replace(log_mass=jnp.concatenate([state.log_mass, new]))
+
+
+def without_items(state: Calibration, kept: Bool[Array, " items"]) -> Calibration:
+    """The state of a gallery that keeps only some of its items; not for use inside `jax.jit`."""
+    return state._replace(log_mass=state.log_mass[kept])
