@@ -6,7 +6,7 @@ n heads, h dimension of a head, m width of the MLP, l layers.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from reex_jax.errors import unknown
 from reex_jax.settings.choices import PRECISIONS
 
 
+@runtime_checkable  # the tests check annotations
 class Layers(Protocol):
     """What the blocks need to know of a tower's configuration."""
 
@@ -257,7 +258,7 @@ def run_blocks(
     """
     structure, layers = nnx.split(blocks)
 
-    def step(carry: jax.Array, layer: nnx.State) -> tuple[jax.Array, None]:
+    def step(carry: jax.Array, layer: Any) -> tuple[jax.Array, None]:
         return nnx.merge(structure, layer)(carry, mask), None
 
     return jax.lax.scan(step, x, layers)[0]
