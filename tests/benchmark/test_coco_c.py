@@ -92,3 +92,15 @@ def test_flickr_c_runs_on_a_tiny_flickr(karpathy_script, tmp_path):
 def test_missing_data_is_explained_before_the_gallery_is_made(tmp_path):
     with pytest.raises(UserError, match=r"data/coco: no such folder.*set data\.root.*cocodataset"):
         run_benchmark(experiment("coco_c", "data/coco", tmp_path))
+
+
+def test_the_sweep_of_blip_has_tcrs_published_settings(tiny_coco, tmp_path):
+    config = experiment("coco_c", tiny_coco, tmp_path, "blip")
+    assert config.data.preprocessing == "tcr" and config.batch_size == 8  # runlocal's
+    for method in ("tcr", "tent", "reex"):
+        settings = getattr(config.settings, method)
+        assert (settings.image.learning_rate, settings.text.learning_rate) == (3e-4, 3e-5)
+    families = EXPERIMENTS.parent / "tests" / "data" / "families"
+    changes = {"checkpoint": str(families / "blip"), "method": ("none", "tcr")}
+    _, rows = run_benchmark(config.replaced(changes))
+    assert len(rows) == 8 and {row["preprocessing"] for row in rows} == {"tcr"}
