@@ -30,7 +30,7 @@ from reex_jax.corruptions.text.kinds import CHARACTER_KINDS, WORD_KINDS
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import KARPATHY, Data
 from reex_jax.settings.experiment import Experiment
-from reex_jax.settings.methods import METHODS
+from reex_jax.settings.methods import LEARNING_RATE, METHODS
 from reex_jax.settings.sweeps import PROTOCOL, apply_sweeps, released, tcr
 
 TEXT_RATE = 3e-5
@@ -47,7 +47,8 @@ def blip(experiment: Experiment) -> Experiment:
     settings = experiment.settings
     for name in METHODS:
         of_method = getattr(settings, name)
-        if hasattr(of_method.text, "learning_rate"):
+        # ReEx keeps the rate of its own that is its default for captions.
+        if getattr(of_method.text, "learning_rate", None) == LEARNING_RATE:
             slower = replace(of_method, text=replace(of_method.text, learning_rate=TEXT_RATE))
             settings = replace(settings, **{name: slower})
     return replace(
