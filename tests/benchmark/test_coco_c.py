@@ -9,6 +9,7 @@ from reex_jax.benchmark.run import run_benchmark
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.tfds_builder import write_tfds
 from reex_jax.errors import UserError
+from reex_jax.settings.methods import Methods
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
