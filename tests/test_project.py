@@ -28,6 +28,7 @@ LAYERS = (
     {"datasets"},
     {"gsr"},
     {"adaptation"},
+    {"index"},
     {"queries"},
     {"reporting", "pretraining"},
     {"benchmark"},
