@@ -91,10 +91,11 @@ def query_encoder(
         )
     split = _split(tower, parameters, last_layers)
     structure, whole = split.structure, last_layers in (0, tower.layers)
+    staged = tower.layers > 0 and not (whole and parameters == "all")
 
     def front(constants: Constants, inputs: Inputs) -> Stream:
         early, rest = constants.frozen
-        if whole and parameters == "all":
+        if not staged:
             return inputs
         flat = _flat(constants.source) | _flat(rest) | _flat(early)
         module: Any = nnx.merge(structure, nnx.from_flat_state(flat))
@@ -106,7 +107,10 @@ def query_encoder(
     ) -> Float[Array, "batch dim"]:
         _, rest = constants.frozen
         module: Any = nnx.merge(structure, parameters_, rest)
-        if whole and parameters == "all":
+        if not tower.layers:
+            embeddings: Float[Array, "batch dim"] = module(stream)
+            return embeddings
+        if not staged:
             stream = module.begin(stream)
         if whole:
             stream = module.enter(stream)

@@ -43,11 +43,12 @@ class Tower(NamedTuple):
     """The tower that embeds queries.
 
     Attributes:
-        module: an `nnx.Module` with `Stages`.
+        module: inputs with the query as first axis -> unit embeddings [B, d] float32; with `Stages`
+            where there are `layers`.
         is_layer_norm: whether a parameter is scale or bias of a LayerNorm.
         in_blocks: whether a parameter stands inside the blocks.
         before_blocks: whether it stands before them.
-        layers: how many blocks there are.
+        layers: how many blocks there are; 0 for a module without `Stages`, which always runs whole.
     """
 
     module: nnx.Module
