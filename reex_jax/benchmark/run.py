@@ -54,23 +54,35 @@ def run_benchmark(
         batch_size=experiment.batch_size,
     )
     folder = _open_folder(experiment, model, arguments)
-    finished = {stream_key(row): row for row in read_rows(folder.metrics)}
     streams = list_streams(experiment)
     keys = [key_of(method, stream) for method in experiment.method for stream in streams]
-    missing = [key for key in keys if key not in finished]
-    if len(missing) < len(keys):
-        print(
-            f"{len(keys) - len(missing)} of {len(keys)} streams were measured before, in "
-            f"{folder.path}; remove that folder to measure them again",
-            flush=True,
-        )
-    if missing:
-        with alone_in(folder):
+    finished = _finished(folder)
+    if all(key in finished for key in keys):
+        _print_finished(folder, len(keys), len(keys))
+        return folder, [finished[key] for key in keys]
+    with alone_in(folder):
+        finished = _finished(folder)  # a run that has just ended may have added some
+        missing = [key for key in keys if key not in finished]
+        _print_finished(folder, len(keys) - len(missing), len(keys))
+        if missing:
             run = _prepare(experiment, model, folder, missing, arguments)
             for row in run_passes(run, set(missing)):
                 finished[stream_key(row)] = row
             write_events(folder.path, [finished[key] for key in keys])
     return folder, [finished[key] for key in keys]
+
+
+def _finished(folder: RunFolder) -> dict[StreamKey, Row]:
+    return {stream_key(row): row for row in read_rows(folder.metrics)}
+
+
+def _print_finished(folder: RunFolder, count: int, total: int) -> None:
+    if count:
+        print(
+            f"{count} of {total} streams were measured before, in {folder.path}; remove that "
+            "folder to measure them again",
+            flush=True,
+        )
 
 
 def _open_folder(experiment: Experiment, model: TwoTower, arguments: Sequence[str]) -> RunFolder:
