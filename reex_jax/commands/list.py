@@ -3,6 +3,7 @@
 from reex_jax.commands.arguments import Option
 from reex_jax.commands.start import Command
 
+_SHARD = Option("shard", "measures one of several equal shares, for example --shard=3/8")
 _EXPERIMENT = "settings.experiment:Experiment"
 
 RUN = Command(
@@ -11,6 +12,7 @@ RUN = Command(
     "commands.run:run",
     _EXPERIMENT,
     example="experiments/scenes_c.py",
+    options=(_SHARD,),
 )
 ABLATE = Command(
     "ablate",
@@ -18,6 +20,7 @@ ABLATE = Command(
     "commands.ablate:ablate",
     _EXPERIMENT,
     example="experiments/ablation_exclusion.py",
+    options=(_SHARD,),
 )
 REPAIR = Command(
     "repair",
