@@ -68,6 +68,7 @@ def make_batch():
             key=jax.random.key(7),
             sources=jnp.asarray(others.get("sources", queries)),
             counted=mask & jnp.asarray(others.get("counted", True)),
+            changed=jnp.bool_(others.get("changed", False)),
             calibration=others.get("calibration", calibration),
             ranking=ranking,
             shuffled=lambda: jnp.asarray(others["shuffled"]),
@@ -81,12 +82,16 @@ def toy_encoder() -> QueryEncoder:
     matrix = np.random.default_rng(0).normal(size=(WIDTH, WIDTH)).astype(np.float32)
     parameters = {"scale": jnp.ones(WIDTH), "bias": jnp.zeros(WIDTH)}
 
-    def embed(parameters, constants, inputs):
+    def front(constants, inputs):
+        del constants
+        return inputs
+
+    def back(parameters, constants, inputs):
         moved = inputs * parameters["scale"][None] + parameters["bias"][None]
         return unit(moved @ constants.frozen)
 
     shuffle = jax.vmap(lambda row, key: jax.random.permutation(key, row))
-    return QueryEncoder(embed, shuffle, parameters, jnp.asarray(matrix))
+    return QueryEncoder(front, back, shuffle, parameters, jnp.asarray(matrix))
 
 
 class ToyStream:
