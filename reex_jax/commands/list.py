@@ -83,9 +83,6 @@ SERVE = Command(
     ),
 )
 
-<<<<<<< HEAD
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, PRETRAIN, SERVE)
-=======
 _IN_INDEX = Option("index", "the folder of the index", required=True)
 _SOURCE = (
     Option("images", "a folder of pictures, WebDataset shards (*.tar), or a prepared set"),
@@ -135,5 +132,4 @@ INDEX = (
     ),
 )
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, PRETRAIN)
->>>>>>> main
+COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, SERVE, PRETRAIN)
