@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from reex_jax.benchmark.evaluate import build_gallery
+from reex_jax import hosts
+from reex_jax.benchmark.galleries import build_gallery
 from reex_jax.benchmark.identity import run_identity
 from reex_jax.benchmark.methods import check_methods
 from reex_jax.benchmark.passes import Prepared, StreamKey, key_of, run_passes
@@ -54,22 +57,26 @@ def run_benchmark(
         batch_size=experiment.batch_size,
     )
     folder = _open_folder(experiment, model, arguments)
-    finished = {stream_key(row): row for row in read_rows(folder.metrics)}
+    if not hosts.first():
+        experiment = replace(experiment, progress=False)
+    finished = hosts.from_first(lambda: {stream_key(r): r for r in read_rows(folder.metrics)})
     streams = list_streams(experiment)
     keys = [key_of(method, stream) for method in experiment.method for stream in streams]
     missing = [key for key in keys if key not in finished]
-    if len(missing) < len(keys):
+    if len(missing) < len(keys) and hosts.first():
         print(
             f"{len(keys) - len(missing)} of {len(keys)} streams were measured before, in "
             f"{folder.path}; remove that folder to measure them again",
             flush=True,
         )
     if missing:
-        with alone_in(folder):
+        with ExitStack() as stack:
+            hosts.from_first(lambda: stack.enter_context(alone_in(folder)))
             run = _prepare(experiment, model, folder, missing, arguments)
             for row in run_passes(run, set(missing)):
                 finished[stream_key(row)] = row
-            write_events(folder.path, [finished[key] for key in keys])
+            if hosts.first():
+                write_events(folder.path, [finished[key] for key in keys])
     return folder, [finished[key] for key in keys]
 
 
@@ -88,7 +95,8 @@ def _open_folder(experiment: Experiment, model: TwoTower, arguments: Sequence[st
         model.folder, sha256, sentences, rewriter, [redacted(word) for word in arguments]
     )
     path = Path(experiment.results) / experiment.name / name
-    return open_run(path, config, environment, identity)
+    hosts.check_same("settings, files or code", json.dumps(identity, sort_keys=True))
+    return hosts.from_first(lambda: open_run(path, config, environment, identity))
 
 
 def _prepare(
@@ -100,19 +108,23 @@ def _prepare(
 ) -> Prepared:
     """Reads and checks all that the passes of the missing streams may need."""
     data = load_data(experiment.data)
+    hosts.check_same("data", json.dumps([data.name, *data.image_ids, *data.captions]))
     source = run_queries(experiment, data)
     directions = list(dict.fromkeys(Stream(*key[1:]).direction for key in missing))
     repairs = None
     if any(experiment.repairs(direction) for direction in directions):
         texts = text_queries(experiment, data, source)
-        repairs = ensure_repairs(
-            experiment.gsr,
-            texts,
-            at_once=experiment.data.name == SCENES,
-            progress=experiment.progress,
-            arguments=arguments,
+        repairs = hosts.in_turn(
+            lambda: ensure_repairs(
+                experiment.gsr,
+                texts,
+                at_once=experiment.data.name == SCENES,
+                progress=experiment.progress,
+                arguments=arguments,
+            )
         )
-        print(repairs.describe(), flush=True)
+        if hosts.first():
+            print(repairs.describe(), flush=True)
     galleries = {
         direction: build_gallery(model, data, direction, progress=experiment.progress)
         for direction in directions

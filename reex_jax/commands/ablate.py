@@ -1,5 +1,6 @@
 """The command `ablate`: what a method's settings are worth."""
 
+from reex_jax import hosts
 from reex_jax.benchmark.ablation import default_method, run_ablation
 from reex_jax.commands.arguments import Arguments
 from reex_jax.reporting.ablation_figure import draw_ablation
@@ -11,6 +12,8 @@ from reex_jax.reporting.table import protocol_line
 def ablate(arguments: Arguments) -> None:
     """Runs the ablation and writes what it found to the results folder."""
     folder, rows, levels = run_ablation(arguments.settings, arguments.given)
+    if not hosts.first():
+        return
     default = default_method(arguments.settings)
     findings = find(folder, rows, levels, default)
     methods = list(dict.fromkeys(v.name for v in levels if v.group == REFERENCES))

@@ -11,6 +11,8 @@ RUN = Command(
     "commands.run:run",
     _EXPERIMENT,
     example="experiments/scenes_c.py",
+    computes=True,
+    shared=True,
 )
 ABLATE = Command(
     "ablate",
@@ -18,6 +20,8 @@ ABLATE = Command(
     "commands.ablate:ablate",
     _EXPERIMENT,
     example="experiments/ablation_exclusion.py",
+    computes=True,
+    shared=True,
 )
 REPAIR = Command(
     "repair",
@@ -68,6 +72,7 @@ PRETRAIN = Command(
     "commands.pretrain:pretrain",
     "settings.pretraining:Pretraining",
     example="experiments/pretrain_scenes.py",
+    computes=True,
 )
 
 COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, PRETRAIN)

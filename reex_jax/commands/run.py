@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from reex_jax import hosts
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.commands.arguments import Arguments
 from reex_jax.reporting.comparison import comparison_table, significance
@@ -58,9 +59,12 @@ def _titled(name: str, rows: Sequence[Row]) -> str:
 
 def run(arguments: Arguments) -> None:
     """Runs the benchmark, prints its table and writes it to the results folder."""
-    for line in idle_settings(arguments.settings, arguments.given):
-        print(line, file=sys.stderr)
+    if hosts.first():
+        for line in idle_settings(arguments.settings, arguments.given):
+            print(line, file=sys.stderr)
     folder, rows = run_benchmark(arguments.settings, arguments.given)
+    if not hosts.first():
+        return
     report = f"{benchmark_report(folder, rows)}\n"
     (folder.path / "table.md").write_text(report, "utf-8")
     print(f"\n{report}\nwrote {folder.path}")

@@ -19,7 +19,10 @@ class SharedSettings(Settings):
     weight_decay: float = setting(1e-4, "of AdamW, decoupled", number(0, 1))
     score: str = setting("last_forward", "which embeddings are ranked", one_of(SCORES))
     devices: int = setting(
-        1, "how many share a batch; 0 for all of this machine", integer(0, 4096), counted=False
+        1,
+        "how many of each process share a batch; 0: all",
+        integer(0, 4096),
+        counted=False,
     )
 
 
