@@ -22,7 +22,7 @@ from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
 from reex_jax.adaptation.replicas import AXIS
 from reex_jax.adaptation.state import AdaptState, make_optimizer
-from reex_jax.retrieval.calibration import Calibration, new_queries, observe
+from reex_jax.retrieval.calibration import Calibration, arrive, observe
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.ranking import Ranking
 
@@ -57,6 +57,7 @@ class _View:
         mask: of the whole batch.
         sources: the whole batch, embedded by the source model.
         counted: rows that are real and no repeats of recent queries.
+        changed: whether the queries are of another sort than those before.
         calibration: before this batch.
         ranking: how ranking corrects for hubs.
         index: how many batches came before.
@@ -69,6 +70,7 @@ class _View:
     mask: Bool[Array, " batch"]
     sources: Float[Array, "batch dim"]
     counted: Bool[Array, " batch"]
+    changed: Bool[Array, ""]
     calibration: Calibration
     ranking: Ranking
     index: Int32[Array, ""]
@@ -98,6 +100,7 @@ class _View:
             key=key,
             sources=self.sources,
             counted=self.counted,
+            changed=self.changed,
             calibration=self.calibration,
             ranking=self.ranking,
             shuffled=shuffled,
@@ -168,15 +171,16 @@ def _view(
     key: Key[Array, ""],
 ) -> _View:
     sources = _gather(encoder.embed(constants.source, constants, inputs))
-    counted = new_queries(state.calibration, sources, mask, ranking)
+    arrival = arrive(state.calibration, sources, mask, ranking)
     return _View(
         encoder,
         constants,
         inputs,
         mask,
         sources,
-        counted,
-        state.calibration,
+        arrival.counted,
+        arrival.changed,
+        arrival.calibration,
         ranking,
         state.batches,
         key,

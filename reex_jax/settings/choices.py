@@ -22,6 +22,12 @@ QUERY_OF: Mapping[str, str] = MappingProxyType(dict(zip(DIRECTIONS, QUERIES, str
 CLEAN = "clean"
 """The corruption of a stream without any."""
 
+RULES = "rules"
+"""In the place of a file of rewritten captions: scenes have rules that rewrite theirs."""
+
+REPAIRED = " + repair"
+"""Behind the name of a method in rows of repaired queries, where others stand beside them."""
+
 ON_ERROR = ("raise", "skip")
 """What happens when files of a data set are faulty."""
 

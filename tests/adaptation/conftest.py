@@ -68,6 +68,7 @@ def make_batch():
             key=jax.random.key(7),
             sources=jnp.asarray(others.get("sources", queries)),
             counted=mask & jnp.asarray(others.get("counted", True)),
+            changed=jnp.bool_(others.get("changed", False)),
             calibration=others.get("calibration", calibration),
             ranking=ranking,
             shuffled=lambda: jnp.asarray(others["shuffled"]),

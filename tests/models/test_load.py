@@ -23,8 +23,9 @@ def test_a_family_is_recognised_by_its_configuration():
 
 
 def test_a_family_that_is_not_supported_is_told_so(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "siglip"}))
-    with pytest.raises(UserError, match=r"model_type 'siglip' is not supported; supported: clip"):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "align"}))
+    message = r"'align' is not supported; supported: clip, siglip, blip, and open_clip's layout"
+    with pytest.raises(UserError, match=message):
         load_model(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json: not valid JSON"):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reex_jax.retrieval.calibration import (
+    arrive,
     correction,
     hubness,
     new_queries,
@@ -128,6 +129,34 @@ def test_repeats_are_those_of_a_loop():
     np.testing.assert_array_equal(found, wanted)
     # Row 4 has been forgotten; row 6 repeats only padding, which stands behind it.
     np.testing.assert_array_equal(wanted, [True, False, False, True, True, True, True, False])
+
+
+def test_another_sort_of_queries_begins_anew():
+    """Two sorts, one behind the other: from the second on only it has been seen."""
+    ranking, centre = Ranking(prior=0.0), 3 * np.eye(WIDTH, dtype=np.float32)[:2]
+
+    def sort(seed, towards):
+        drawn = rows(seed, 64) + centre[towards]
+        return jnp.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
+
+    state, changes = nothing_seen(SIZE, WIDTH, ranking), []
+    for batch in (sort(1, 0), sort(2, 0), sort(3, 1), sort(4, 1)):
+        arrival = arrive(state, batch, jnp.ones(64, bool), ranking)
+        changes.append(bool(arrival.changed))
+        state = observe(
+            arrival.calibration,
+            batch,
+            batch,
+            arrival.counted,
+            jnp.asarray(GALLERY),
+            TEMPERATURE,
+            ranking,
+        )
+    assert changes == [False, False, True, False] and state.seen == 128
+    alone = seen([np.asarray(sort(3, 1)), np.asarray(sort(4, 1))], ranking)
+    np.testing.assert_allclose(state.log_mass, alone.log_mass, rtol=1e-6)
+    never = arrive(state, sort(5, 0), jnp.ones(64, bool), Ranking(shift_above=0.0))
+    assert not never.changed and never.calibration.seen == 128
 
 
 def test_new_items_get_what_recent_queries_say_of_them():
