@@ -15,6 +15,7 @@ from reex_jax.errors import UserError
 from reex_jax.settings.machine import Machine
 
 _CHIPS = ("/dev/accel0", "/dev/vfio/0")
+_LOST = ("gloo", "nccl", "unavailable:", "socket closed", "heartbeat", "coordination service")
 _TPU_HOSTS = "TPU_WORKER_HOSTNAMES"
 
 
@@ -166,10 +167,8 @@ def lost_process(error: Exception) -> str | None:
     import jax
 
     text = " ".join(str(error).split())
-    gone = ("gloo", "connection", "nccl", "unavailable", "socket closed", "heartbeat", "task")
-    if not isinstance(error, jax.errors.JaxRuntimeError) or not any(
-        word in text.lower() for word in gone
-    ):
+    # JAX raises several types; only the text tells what failed.
+    if not any(word in text.lower() for word in _LOST):
         return None
     return (
         f"process {jax.process_index()} of {jax.process_count()} stops, because another one has "

@@ -16,7 +16,7 @@ from reex_jax.settings.machine import Machine
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 BATCH, SIZES = 16, (16, 13, 5)
-SETTINGS = {"method": "reex", "batch_size": BATCH, "steps": 2, "learning_rate": 1e-3}
+SETTINGS = {"method": "reex", "batch_size": BATCH, "steps": 2, "learning_rate": 1e-2}
 
 
 def data(query: str) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import pytest
 from reex_jax.reporting.rows import read_rows
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("ocr", "keyboard", "swap", "insert")
+KINDS = ("ocr", "swap")
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 
 
@@ -63,7 +63,7 @@ def ended(running: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
 
 def test_a_run_goes_on_after_one_of_two_processes_was_killed(tmp_path):
     kinds = [f"--config.corruptions.text={kind}" for kind in KINDS]
-    small = ["--config.data.num_images=60", "--config.directions=text_to_image"]
+    small = ["--config.data.num_images=40", "--config.directions=text_to_image"]
     small += ["--config.method=tent", "--config.adapt.stream=continual", "--config.batch_size=16"]
     small += [*kinds, "--config.progress=False"]
     running = start(tmp_path, *small)
@@ -96,6 +96,8 @@ def test_a_run_goes_on_after_one_of_two_processes_was_killed(tmp_path):
     assert other.parent.name == metrics.parent.name  # results of the same run
     for row, expected in zip(rows, read_rows(other), strict=True):
         for name in expected.keys() - TIMINGS:
-            assert row[name] == pytest.approx(expected[name], rel=1e-5), name
+            number = isinstance(expected[name], float)
+            wanted = pytest.approx(expected[name], rel=1e-5) if number else expected[name]
+            assert row[name] == wanted, name
     for file in metrics.parent.glob("ranks/*.npy"):
         np.testing.assert_array_equal(np.load(file), np.load(other.parent / "ranks" / file.name))
