@@ -23,7 +23,14 @@ from reex_jax.models.preprocess import (
     preprocess_numbered,
 )
 from reex_jax.models.text_tokenizer import TextTokenizer
-from reex_jax.models.towers import DualEncoder, Shape, in_blocks, is_layer_norm
+from reex_jax.models.towers import (
+    DualEncoder,
+    Shape,
+    StagedTower,
+    before_blocks,
+    in_blocks,
+    is_layer_norm,
+)
 from reex_jax.models.two_tower import Tower
 
 
@@ -198,7 +205,8 @@ class LoadedModel:
     def query_tower(self, query: str) -> Tower:
         """The tower of "image" or "text" queries."""
         module = self.model.vision if query == "image" else self.model.text
-        return Tower(module, is_layer_norm, in_blocks)
+        layers = module.config.num_hidden_layers if isinstance(module, StagedTower) else 0
+        return Tower(module, is_layer_norm, in_blocks, before_blocks, layers)
 
     def _image_settings(self, images: Iterable[Image.Image]) -> Preprocessing:
         if isinstance(images, Image.Image):
