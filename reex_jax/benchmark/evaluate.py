@@ -186,7 +186,7 @@ def _adapt(
             seconds.append(time.perf_counter() - step_began)
             diagnostics.append(how)
             programs.append(compiled.programs)
-            bar.update(len(asked) * jax.process_count())
+            bar.update(min(batch_size, len(order) - bar.done))
             if adapter.learns:
                 bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
     whole = time.perf_counter() - began
