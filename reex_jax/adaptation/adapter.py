@@ -1,7 +1,7 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, SupportsIndex, cast
+from typing import Any, NamedTuple, SupportsIndex, cast
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,13 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
-from reex_jax.adaptation.encoder import Constants, query_encoder
+from reex_jax.adaptation.encoder import Constants, QueryEncoder, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.objective import Objective
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.state import AdaptState
@@ -23,9 +24,30 @@ from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
+from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.checks import LARGE, integer
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
+
+
+class Parts(NamedTuple):
+    """What an adapter is made of, for what adapts with the same method in another way.
+
+    Attributes:
+        objective: the method.
+        encoder: of the queries.
+        settings: of the updates.
+        ranking: how ranking corrects for hubs.
+        constants: before they are replicated.
+        replicated: the constants on the adapter's devices.
+    """
+
+    objective: Objective
+    encoder: QueryEncoder
+    settings: AdaptSettings
+    ranking: Ranking
+    constants: Constants
+    replicated: Constants
 
 
 class Adapter(GrowingAdapter):
@@ -112,6 +134,18 @@ class Adapter(GrowingAdapter):
     def state(self) -> AdaptState:
         """Everything that has been learned, one pytree of arrays on the first device."""
         return first_copy(self._state)
+
+    @property
+    def parts(self) -> Parts:
+        """What it is made of; `side_by_side` runs several streams with it."""
+        return Parts(
+            self._objective,
+            self._encoder,
+            self._settings,
+            self._ranking,
+            self._constants,
+            self._replicated,
+        )
 
     def reset(self, seed: int | None = None) -> None:
         """Forgets everything: the source model's parameters and an empty memory.

@@ -125,19 +125,21 @@ def measure(
         preparation = query_preparation(model, one.direction)
     else:
         preparation = repaired_preparation(model, repairs)
-    batches = _batches(data, source, one.direction, order, preparation, batch_size, workers, kept)
+    batches = made_batches(
+        data, source, one.direction, order, preparation, batch_size, workers, kept
+    )
     ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
     measured = []
     for stream in one.streams:
         own = {ranking: found[stream][positions] for ranking, found in ranks.items()}
-        measured.append(_measured(data, stream, own, course))
+        measured.append(result_of(data, stream, own, course))
     return measured
 
 
 Order = Sequence[tuple[Stream, int]]
 
 
-def _batches(
+def made_batches(
     data: RetrievalSet,
     source: QuerySource,
     direction: str,
@@ -195,14 +197,14 @@ def _adapt(
             if adapter.learns:
                 bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
     whole = time.perf_counter() - began
-    return ranks, _course(len(order) / whole, seconds, diagnostics, adapter.learns)
+    return ranks, course_of(len(order) / whole, seconds, diagnostics, adapter.learns)
 
 
 def _first_rows(inputs: Any, count: int) -> Any:
     return jax.tree.map(lambda array: array[:count], inputs)
 
 
-def _course(
+def course_of(
     queries_per_s: float,
     seconds: Sequence[float],
     diagnostics: Sequence[dict[str, float]],
@@ -225,7 +227,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def _measured(
+def result_of(
     data: RetrievalSet, stream: Stream, ranks: dict[str, np.ndarray], course: Course
 ) -> Measured:
     row = {
