@@ -14,9 +14,12 @@ def rows_of(config, results, numbers, layout, **changes):
     return numbers(run_benchmark(config(results / layout, adapt=adapt, **changes))[1])
 
 
-@pytest.mark.parametrize("protocol, streams", [("reset", 2), ("mixed", 0)])
-def test_rows_are_the_same(small_config, tmp_path, numbers, protocol, streams):
+@pytest.mark.parametrize(
+    "protocol, streams, direction", [("reset", 2, "image_to_text"), ("mixed", 0, "text_to_image")]
+)
+def test_rows_are_the_same(small_config, tmp_path, numbers, protocol, streams, direction):
     changes = {
+        "directions": (direction,),
         "method": ("tent",),
         "corruptions": {"image": ("gaussian_noise", "contrast"), "text": ("keyboard", "swap")},
     }
@@ -25,16 +28,16 @@ def test_rows_are_the_same(small_config, tmp_path, numbers, protocol, streams):
     found = rows_of(
         small_config, tmp_path, numbers, "streams", adapt=one | {"streams": streams}, **changes
     )
-    assert len(found) == len(wanted) == 6
+    assert len(found) == len(wanted) == 3
     for own, expected in zip(found, wanted, strict=True):
         assert list(own) == list(expected)
         assert [own[name] for name in EXACT] == [expected[name] for name in EXACT]
         for name in NAMES:
             assert own[name] == pytest.approx(expected[name], rel=1e-4)
         for name, value in expected.items():
-            # Equal captions tie, and their last bits decide; no query moves by more than a place.
+            # Scores of equal captions tie, and their last bits decide: one query may move.
             if name.endswith(("recall@1", "recall@5", "recall@10", "mAP")):
-                assert own[name] == pytest.approx(value, abs=1.0), name
+                assert own[name] == pytest.approx(value, abs=101 / own["num_queries"]), name
 
 
 def test_what_cannot_be_is_refused(small_config, tmp_path):
