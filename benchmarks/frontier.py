@@ -43,8 +43,8 @@ def points(method: str, steps: Iterable[int], layers: Iterable[int]) -> list[Var
 
 
 def _name(method: str, steps: int, last: int) -> str:
-    blocks = f", last {last}" if last else ""
-    return f"{method}, {steps} step{'s' if steps > 1 else ''}{blocks}"
+    blocks = f" last {last}" if last else ""
+    return f"{method} {steps} step{'s' if steps > 1 else ''}{blocks}"
 
 
 def summary(rows: Sequence[Row], batch_size: int) -> list[Row]:

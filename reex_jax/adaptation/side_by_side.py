@@ -15,9 +15,10 @@ import numpy as np
 import psutil
 from jaxtyping import Bool, Int32
 
-from reex_jax.adaptation.adapter import Adapter, Parts
+from reex_jax.adaptation.adapter import Adapter
 from reex_jax.adaptation.batches import padded_rows
 from reex_jax.adaptation.encoder import Constants, Inputs
+from reex_jax.adaptation.parts import Parts
 from reex_jax.adaptation.replicas import AXIS, spread
 from reex_jax.adaptation.state import AdaptState, initial_state
 from reex_jax.adaptation.update import Diagnostics, make_update

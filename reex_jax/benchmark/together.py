@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.adaptation.side_by_side import Batches, Ranks, SideBySide, streams_at_once
+from reex_jax.benchmark.compiling import counted_compilations
 from reex_jax.benchmark.evaluate import Course, Measured, Order, course_of, made_batches, result_of
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
@@ -72,8 +73,10 @@ def measure_together(
         group = slice(start, start + together.count)
         batches = [opened(order, threads) for order in orders[group]]
         every, own = passes[group], orders[group]
-        found = _adapt(together, every, own, batches, answers, stack, adapter.learns, progress)
+        with counted_compilations() as compiled:
+            found = _adapt(together, every, own, batches, answers, stack, adapter.learns, progress)
         for ranks, course in found:
+            course = replace(course, compile_s=compiled.seconds)
             yield [_result(data, stream, ranks, positions, course) for stream in ranks["plain"]]
 
 
