@@ -1,6 +1,6 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, SupportsIndex, cast
 
 import jax
@@ -196,7 +196,12 @@ class Adapter(GrowingAdapter):
         return self._gallery.cosines(embeddings)[:count]
 
     def ranks(
-        self, queries: Any, answers: np.ndarray, *, learn: bool = True
+        self,
+        queries: Any,
+        answers: np.ndarray,
+        *,
+        learn: bool = True,
+        look: Callable[[jax.Array], None] | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Learns from one batch, then says where right answers stand; the rest stays on the device.
 
@@ -204,6 +209,7 @@ class Adapter(GrowingAdapter):
             queries: see `adapt`.
             answers: [B, R] int32 gallery positions, -1 where a query has fewer.
             learn: False leaves the state as it is; the diagnostics are empty then.
+            look: called with the embeddings that are ranked [P, d], padding behind the real ones.
 
         Returns:
             ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
@@ -220,7 +226,37 @@ class Adapter(GrowingAdapter):
         if self._ranking.calibration != "off":
             ranks = self._gallery.ranks(embeddings, padded, self.correction())
             found["calibrated"] = ranks[:count]
+        if look is not None:
+            look(embeddings)
         return found, diagnostics
+
+    def first_items(
+        self, embeddings: ArrayLike, k: int
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What each ranking finds: positions [P, k] int32, and how sure of the first [P] float32.
+
+        Rankings as in `ranks`; confidence is the softmax's share at the model's own temperature.
+
+        Args:
+            embeddings: [P, d] float32.
+            k: how many; all where the gallery has fewer.
+        """
+        host, most = np.asarray(embeddings, np.float32), self._settings.batch_size
+        missing = ((0, max(0, most - len(host))), (0, 0))
+        rows = jnp.asarray(np.pad(host, missing))  # one shape compiles
+        corrections: dict[str, jax.Array | None] = {"plain": None}
+        if self._ranking.calibration != "off":
+            corrections["calibrated"] = self.correction()
+        temperature, k = self._constants.temperature, min(k, self._gallery.size)
+        found = {}
+        for ranking, correction in corrections.items():
+            positions, sure = self._gallery.sure(rows, k, temperature, correction)
+            found[ranking] = positions[: len(host)], sure[: len(host)]
+        return found
+
+    def distance(self) -> float:
+        """How far the parameters are from the source's, as a share of these: norms of all."""
+        return float(_distance(self.state.parameters, self._constants.source))
 
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
@@ -252,3 +288,11 @@ class Adapter(GrowingAdapter):
 
 
 _correction = jax.jit(calibrated_correction, static_argnums=2)
+
+
+@jax.jit
+def _distance(parameters: Any, source: Any) -> jax.Array:
+    def norm(tree: Any) -> jax.Array:
+        return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+
+    return norm(jax.tree.map(jnp.subtract, parameters, source)) / norm(source)

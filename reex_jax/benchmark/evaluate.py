@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from reex_jax.adaptation.adapter import Adapter
+from reex_jax.benchmark.watch import Watch
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
@@ -23,6 +24,7 @@ from reex_jax.queries.prepare import (
     repaired_preparation,
 )
 from reex_jax.queries.streams import Pass, Stream, query_order
+from reex_jax.reporting.details import StreamDetails
 from reex_jax.retrieval.gallery import Gallery, Items, embed_gallery
 from reex_jax.retrieval.metrics import best_ranks, recall_interval, retrieval_metrics
 from reex_jax.settings.choices import TEXT_TO_IMAGE
@@ -63,11 +65,13 @@ class Measured:
         row: one line of metrics.jsonl, without the method.
         ranks: [num_queries] int32, zero-based rank of each query's best right answer, in the order
             of the data set; by ranking: "plain" and, unless it is off, "calibrated".
+        details: what was seen on the way, if somebody watched.
     """
 
     stream: Stream
     row: dict[str, Any]
     ranks: dict[str, np.ndarray]
+    details: StreamDetails | None = None
 
 
 def build_gallery(
@@ -102,6 +106,7 @@ def measure(
     workers: int,
     progress: bool,
     repairs: Repairs | None = None,
+    watch: Watch | None = None,
 ) -> list[Measured]:
     """Adapts to a pass from the adapter's present state; one result for each of its streams.
 
@@ -116,6 +121,7 @@ def measure(
         workers: threads that prepare queries.
         progress: whether a terminal shows a bar with queries/s, loss and confident share.
         repairs: the queries' repairs, if the adapter fuses them.
+        watch: looks on.
     """
     order = query_order(one, positions)
     if repairs is None:
@@ -123,11 +129,15 @@ def measure(
     else:
         preparation = repaired_preparation(model, repairs)
     batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
-    ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
+    if watch is not None:
+        watch.begin()
+    answers = data.answers(one.direction)
+    ranks, course = _adapt(adapter, answers, one, order, batches, progress, watch)
+    seen = {} if watch is None else watch.details(data.gallery_size(one.direction), ranks)
     measured = []
     for stream in one.streams:
         own = {ranking: found[stream][positions] for ranking, found in ranks.items()}
-        measured.append(_measured(data, stream, own, course))
+        measured.append(_measured(data, stream, own, course, seen.get(stream)))
     return measured
 
 
@@ -167,17 +177,20 @@ def _adapt(
     order: Order,
     batches: Iterator[PreparedBatch],
     progress: bool,
+    watch: Watch | None,
 ) -> tuple[dict[str, dict[Stream, np.ndarray]], Course]:
     """Ranking -> each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
     ranks: dict[str, dict[Stream, np.ndarray]] = {}
     seconds, diagnostics = [], []
+    before = 0.0 if watch is None else watch.aside
     began = time.perf_counter()
     with Progress(len(order), unit="query", leave=False, label=str(one), shown=progress) as bar:
         for batch in batches:
             step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
-            found, how = adapter.ranks(_first_rows(batch.inputs, len(asked)), right)
+            inputs = _first_rows(batch.inputs, len(asked))
+            found, how = adapter.ranks(inputs, right, look=None if watch is None else watch.look)
             for ranking, own in found.items():
                 if ranking not in ranks:
                     ranks[ranking] = {s: np.full(answers.shape, -1, np.int32) for s in one.streams}
@@ -185,10 +198,12 @@ def _adapt(
                     ranks[ranking][stream][position] = query_ranks
             seconds.append(time.perf_counter() - step_began)
             diagnostics.append(how)
+            if watch is not None:
+                watch.batch(asked, found, how)
             bar.update(len(asked))
             if adapter.learns:
                 bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
-    whole = time.perf_counter() - began
+    whole = time.perf_counter() - began - (0.0 if watch is None else watch.aside - before)
     return ranks, _course(len(order) / whole, seconds, diagnostics, adapter.learns)
 
 
@@ -220,7 +235,11 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _measured(
-    data: RetrievalSet, stream: Stream, ranks: dict[str, np.ndarray], course: Course
+    data: RetrievalSet,
+    stream: Stream,
+    ranks: dict[str, np.ndarray],
+    course: Course,
+    details: StreamDetails | None,
 ) -> Measured:
     row = {
         **asdict(stream),
@@ -233,4 +252,4 @@ def _measured(
         prefix = "" if ranking == "plain" else f"{ranking}_"
         row |= {f"{prefix}{name}": value for name, value in metrics.items()}
     best = {ranking: best_ranks(found).astype(np.int32) for ranking, found in ranks.items()}
-    return Measured(stream, row, best)
+    return Measured(stream, row, best, details)

@@ -42,6 +42,7 @@ from reex_jax.settings.fields import Settings, section, setting
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.settings.ranking import Ranking
+from reex_jax.settings.recording import Recording
 from reex_jax.settings.repair import RepairSettings
 
 
@@ -124,6 +125,7 @@ class Experiment(Settings):
     batch_size: int = setting(64, "queries that arrive together", integer(1, 65536))
     adapt: Adapt = section(Adapt, "how the query encoder is updated")
     rank: Ranking = section(Ranking, "how ranking corrects for hubs")
+    record: Recording = section(Recording, "what is written down beside the numbers")
     settings: Methods = section(Methods, "each method's own")
     variants: tuple[Variant, ...] = setting(
         (), "methods with some settings changed", Check("a list of variants", _variants)
