@@ -11,24 +11,22 @@ from jax.typing import ArrayLike
 from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
-from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.observed import ObservedAdapter
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.search_result import SearchResult
-from reex_jax.adaptation.state import AdaptState
 from reex_jax.adaptation.update import compile_embed, compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
-from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.settings.checks import LARGE, integer
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
 
-class Adapter(GrowingAdapter):
+class Adapter(ObservedAdapter):
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
@@ -73,7 +71,8 @@ class Adapter(GrowingAdapter):
         """
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
-        self._encoder = query_encoder(model, query, self._settings.parameters)
+        own = self._settings
+        self._encoder = query_encoder(model, query, own.parameters, own.last_layers, own.remat)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
         if self._fusion:
@@ -106,11 +105,6 @@ class Adapter(GrowingAdapter):
     def learns(self) -> bool:
         """Whether its method ever updates anything."""
         return self._objective.learns and self._settings.steps > 0
-
-    @property
-    def state(self) -> AdaptState:
-        """Everything that has been learned, one pytree of arrays on the first device."""
-        return first_copy(self._state)
 
     def reset(self, seed: int | None = None) -> None:
         """Forgets everything: the source model's parameters and an empty memory.
@@ -179,13 +173,6 @@ class Adapter(GrowingAdapter):
         embeddings, diagnostics, count = self._padded(queries, learn)
         return self._ranked(embeddings, count, k, diagnostics)
 
-    def correction(self) -> jax.Array | None:
-        """What ranking takes from each item's cosines: [N] float32; None without calibration."""
-        if self._ranking.calibration == "off":
-            return None
-        calibration = first_copy(self._state.calibration)
-        return _correction(calibration, self._constants.temperature, self._ranking)
-
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
 
@@ -230,34 +217,6 @@ class Adapter(GrowingAdapter):
             look(embeddings)
         return found, diagnostics
 
-    def first_items(
-        self, embeddings: ArrayLike, k: int
-    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """What each ranking finds: positions [P, k] int32, and how sure of the first [P] float32.
-
-        Rankings as in `ranks`; confidence is the softmax's share at the model's own temperature.
-
-        Args:
-            embeddings: [P, d] float32.
-            k: how many; all where the gallery has fewer.
-        """
-        host, most = np.asarray(embeddings, np.float32), self._settings.batch_size
-        missing = ((0, max(0, most - len(host))), (0, 0))
-        rows = jnp.asarray(np.pad(host, missing))  # one shape compiles
-        corrections: dict[str, jax.Array | None] = {"plain": None}
-        if self._ranking.calibration != "off":
-            corrections["calibrated"] = self.correction()
-        temperature, k = self._constants.temperature, min(k, self._gallery.size)
-        found = {}
-        for ranking, correction in corrections.items():
-            positions, sure = self._gallery.sure(rows, k, temperature, correction)
-            found[ranking] = positions[: len(host)], sure[: len(host)]
-        return found
-
-    def distance(self) -> float:
-        """How far the parameters are from the source's, as a share of these: norms of all."""
-        return float(_distance(self.state.parameters, self._constants.source))
-
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
@@ -285,14 +244,3 @@ class Adapter(GrowingAdapter):
         embeddings, diagnostics = first_copy((embeddings, diagnostics))
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
         return embeddings, values, count
-
-
-_correction = jax.jit(calibrated_correction, static_argnums=2)
-
-
-@jax.jit
-def _distance(parameters: Any, source: Any) -> jax.Array:
-    def norm(tree: Any) -> jax.Array:
-        return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
-
-    return norm(jax.tree.map(jnp.subtract, parameters, source)) / norm(source)

@@ -114,6 +114,7 @@ def _measure(
         progress=experiment.progress,
         repairs=run.repairs if experiment.fuses(method, one.direction) else None,
         watch=watch,
+        kept=run.kept,
     )
 
 

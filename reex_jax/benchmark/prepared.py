@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.queries.kept import KeptPixels
 from reex_jax.queries.own import QuerySource
 from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.retrieval.gallery import Gallery
@@ -23,6 +24,7 @@ class Prepared:
         galleries: of each direction that is measured.
         folder: of the results.
         repairs: of all text queries, if some are repaired.
+        kept: prepared images, for all methods.
     """
 
     experiment: Experiment
@@ -32,3 +34,4 @@ class Prepared:
     galleries: dict[str, Gallery]
     folder: RunFolder
     repairs: Repairs | None = None
+    kept: KeptPixels | None = None

@@ -17,10 +17,10 @@ from reex_jax.errors import UserError
 from reex_jax.files import home, read_json
 from reex_jax.index.identity import ModelIdentity
 from reex_jax.settings.choices import QUERIES
+from reex_jax.settings.indexing import DTYPES
 
 MANIFEST = "index.json"
 FORMAT = 1
-DTYPES = ("float16", "float32")
 
 
 @dataclass(frozen=True)
