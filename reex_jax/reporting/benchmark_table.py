@@ -110,8 +110,9 @@ def _cells(
     # Means over other corruptions, or over other ones in each seed, would not compare.
     whole = len(cells) == len(streams) and len({cell.seeds for cell in cells.values()}) == 1
     corrupted = [row for row in own if row["corruption"] != CLEAN]
-    if whole and corrupted:
-        cells[MEAN, 0] = _cell(means_by_seed(corrupted, metric))
+    means = means_by_seed(corrupted, metric) if whole and corrupted else []
+    if means:
+        cells[MEAN, 0] = _cell(means)
     return cells
 
 

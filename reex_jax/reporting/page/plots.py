@@ -150,7 +150,7 @@ def by_severity(rows: Sequence[Row], direction: str, colours: Colours) -> str:
         for level in levels:
             here = [r for r in mine if r["severity"] == level and r["corruption"] in kinds]
             if here:
-                points.append((float(level), float(np.mean(means_by_seed(here, "recall@1")))))
+                points.append((float(level), _recall(here)))
         series.append(colours.series(method, ranking, points))
     x = Axis("severity", ticks=[(float(level), str(level)) for level in levels])
     y = Axis("R@1, mean of corruptions (%)", least=LEAST_POINTS, most=101.0)
@@ -163,18 +163,24 @@ def cost_against_gain(rows: Sequence[Row], direction: str, colours: Colours) -> 
     base = [r for r in own if r["method"] == NONE]
     if not base:
         return ""
-    zero = float(np.mean(means_by_seed(base, "recall@1")))
+    zero = _recall(base)
     series = []
     for method, ranking, mine in _by_line(own):
         rates = [rate for rate in values_of(mine, "queries_per_s") if rate > 0]
-        if rates:
-            gain = float(np.mean(means_by_seed(mine, "recall@1"))) - zero
+        if rates and not math.isnan(_recall(mine) - zero):
+            gain = _recall(mine) - zero
             point = (1000 / float(np.median(rates)), gain)
             own_mark = colours.series(method, ranking, [point], joined=False, names=[method])
             series.append(_always(own_mark))
     x = Axis("milliseconds for a query (median over streams)", log=True)
     y = Axis("R@1 above plain none (points)", least=LEAST_POINTS)
     return _drawn("Cost against gain", x, y, series)
+
+
+def _recall(rows: Sequence[Row]) -> float:
+    """Mean over corruptions and seeds; not a number where a stream of them is missing."""
+    means = means_by_seed(rows, "recall@1")
+    return float(np.mean(means)) if means else math.nan
 
 
 def _by_line(rows: Sequence[Row]) -> Iterable[tuple[str, str, list[Row]]]:
@@ -211,7 +217,8 @@ def ablation(rows: Sequence[Row], direction: str, levels: Sequence[Level]) -> st
             if method == level.method:
                 means = means_by_seed(mine, "recall@1")
                 sd = float(np.std(means, ddof=1)) if len(means) > 1 else math.nan
-                found[ranking].append((float(place), float(np.mean(means)), sd))
+                if means:
+                    found[ranking].append((float(place), float(np.mean(means)), sd))
     series = []
     for colour, (ranking, points) in enumerate(found.items(), start=1):
         band = [(a, b - sd, b + sd) for a, b, sd in points if not math.isnan(sd)]
@@ -219,7 +226,7 @@ def ablation(rows: Sequence[Row], direction: str, levels: Sequence[Level]) -> st
         attributes = {"data-ranking": ranking}
         series.append(Series(ranking, colour, line, band, ranking == "plain", attributes))
     base = [r for r in own if r["method"] == NONE]
-    references = [("none", float(np.mean(means_by_seed(base, "recall@1"))))] if base else []
+    references = [] if math.isnan(_recall(base)) else [("none", _recall(base))]
     ticks = [
         (float(n), f"{level.label}*" if level.is_default else level.label)
         for n, level in enumerate(levels)
