@@ -20,7 +20,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 # Lowest first. A part imports from itself and from the lines above its own, never sideways.
 LAYERS = (
     {"errors"},
-    {"arrays", "files", "named", "progress", "redaction"},
+    {"arrays", "files", "hosts", "named", "progress", "redaction"},
     {"checkpoints", "corruptions"},
     {"settings"},
     {"models"},

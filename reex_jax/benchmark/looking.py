@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import jax
 import numpy as np
 
+from reex_jax import hosts
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured
 from reex_jax.benchmark.examples import Examples, example_positions
@@ -40,7 +40,7 @@ class Onlooker:
         Several processes that share a batch see a part of it each, so none of them looks on.
         """
         experiment = self.run.experiment
-        if not experiment.record.details or jax.process_count() > 1:
+        if not experiment.record.details or hosts.several():
             yield None
             return
         asked = len(self._positions(one)) * len(one.streams)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from reex_jax import hosts
 from reex_jax.benchmark.clock import Clock, Group, guessed_cost, spoken, total_queries
 from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter, method_settings
@@ -33,7 +34,11 @@ class Timer:
         """
         self.bar, self._run, self._work = bar, run, work
         self._clock = Clock(total_queries(self._due()), self._costs())
-        if not run.experiment.progress or sum(sum(due) for *_, due in work) < WORTH_A_TRIAL:
+        if (
+            hosts.several()
+            or not run.experiment.progress
+            or sum(sum(due) for *_, due in work) < WORTH_A_TRIAL
+        ):
             return
         groups = self._clock.queries
         for row in read_rows(run.folder.metrics):

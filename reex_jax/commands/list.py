@@ -13,6 +13,8 @@ RUN = Command(
     _EXPERIMENT,
     example="experiments/scenes_c.py",
     options=(_SHARD,),
+    computes=True,
+    shared=True,
 )
 ABLATE = Command(
     "ablate",
@@ -21,6 +23,8 @@ ABLATE = Command(
     _EXPERIMENT,
     example="experiments/ablation_exclusion.py",
     options=(_SHARD,),
+    computes=True,
+    shared=True,
 )
 REPAIR = Command(
     "repair",
@@ -71,6 +75,7 @@ PRETRAIN = Command(
     "commands.pretrain:pretrain",
     "settings.pretraining:Pretraining",
     example="experiments/pretrain_scenes.py",
+    computes=True,
 )
 
 _IN_INDEX = Option("index", "the folder of the index", required=True)
@@ -86,6 +91,7 @@ INDEX = (
         "embeds pictures or texts into an index, or what is new of them",
         "commands.index:build_index",
         "settings.indexing:Indexing",
+        computes=True,
         flag="build",
         options=(*_SOURCE, Option("out", "the folder of the index", required=True)),
     ),
@@ -94,6 +100,7 @@ INDEX = (
         "embeds more pictures or texts into an index",
         "commands.index:add_to_index",
         "settings.indexing:Indexing",
+        computes=True,
         flag="build",
         options=(*_SOURCE, _IN_INDEX),
     ),
