@@ -8,18 +8,23 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.adaptation.growing import GrowingAdapter
-from reex_jax.adaptation.replicas import first_copy
+from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.state import AdaptState
 from reex_jax.retrieval.calibration import correction as calibrated_correction
 
 
 class ObservedAdapter(GrowingAdapter):
-    """The part of an `Adapter` that changes nothing."""
+    """The part of an `Adapter` that shows what was learned."""
 
     @property
     def state(self) -> AdaptState:
         """Everything that has been learned, one pytree of arrays on the first device."""
         return first_copy(self._state)
+
+    @state.setter
+    def state(self, state: AdaptState) -> None:
+        """Goes on from what this adapter's `state` was earlier."""
+        self._state = replicate(state, self._devices)
 
     def correction(self) -> jax.Array | None:
         """What ranking takes from each item's cosines: [N] float32; None without calibration."""

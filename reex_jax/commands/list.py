@@ -77,6 +77,16 @@ PRETRAIN = Command(
     example="experiments/pretrain_scenes.py",
     computes=True,
 )
+SERVE = Command(
+    "serve",
+    "serves an index: a JSON API and a page, adapting to what is asked",
+    "commands.serve:serve",
+    "settings.service:Service",
+    flag="serve",
+    options=(
+        Option("index", "the folder that `index build` wrote, or demo for scenes", required=True),
+    ),
+)
 
 _IN_INDEX = Option("index", "the folder of the index", required=True)
 _SOURCE = (
@@ -158,4 +168,15 @@ REPORT = Command(
     places="RESULTS...",
 )
 
-COMMANDS = (RUN, ABLATE, REPORT, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, PRETRAIN)
+COMMANDS = (
+    RUN,
+    ABLATE,
+    REPORT,
+    REPAIR,
+    LIST_CAPTIONS,
+    REWRITE,
+    PREPARE_DATA,
+    *INDEX,
+    SERVE,
+    PRETRAIN,
+)
