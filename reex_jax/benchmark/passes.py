@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -19,6 +20,7 @@ from reex_jax.benchmark.methods import make_adapter
 from reex_jax.benchmark.prepared import Prepared
 from reex_jax.benchmark.shard import key_of, list_work
 from reex_jax.benchmark.timer import Timer
+from reex_jax.benchmark.together import measure_together
 from reex_jax.benchmark.watch import Watch
 from reex_jax.errors import UserError
 from reex_jax.progress import Progress
@@ -27,6 +29,7 @@ from reex_jax.reporting.environment import peak_memory_mb
 from reex_jax.reporting.live import Curves
 from reex_jax.reporting.rows import Row, StreamKey
 from reex_jax.reporting.run_folder import RunFolder
+from reex_jax.settings.choices import STREAMS
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +58,8 @@ def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
             if any(due):
                 gallery = run.galleries[direction]
                 adapter = make_adapter(experiment, run.model, gallery, method, direction)
-                for result in _adapted(run, adapter, method, own, due, onlooker, timer):
+                adapted = _together if experiment.adapt.layout == STREAMS else _adapted
+                for result in adapted(run, adapter, method, own, due, onlooker, timer):
                     if key_of(method, result.stream) in missing:
                         onlooker.keep(method, result)
                         yield _written(run, method, result)
@@ -107,6 +111,48 @@ def _adapted(
             yield from results
 
 
+def _together(
+    run: Prepared,
+    adapter: Adapter,
+    method: str,
+    passes: Sequence[Pass],
+    due: Sequence[bool],
+    onlooker: Onlooker,
+    timer: Timer,
+) -> Iterator[Measured]:
+    """As `_adapted`, several passes at once; nothing looks on then."""
+    wanted = [one for one, is_due in zip(passes, due, strict=True) if is_due]
+    timer.bar.label(f"{method} {wanted[0].direction}, side by side")
+    adapt = run.experiment.adapt
+    count = run.data.num_queries(wanted[0].direction)
+    positions = chosen_queries(count, run.experiment.max_queries)
+    for results in measure_together(
+        adapter,
+        run.model,
+        run.data,
+        run.source,
+        wanted,
+        positions,
+        streams=adapt.streams,
+        devices=adapt.devices,
+        **_how(run, method, wanted[0].direction),
+    ):
+        yield from results
+        timer.done(method, Pass(tuple(one.stream for one in results)), results)
+
+
+def _how(run: Prepared, method: str, direction: str) -> dict[str, Any]:
+    """How queries are made, whatever the layout."""
+    experiment = run.experiment
+    return {
+        "batch_size": experiment.batch_size,
+        "workers": experiment.data.workers,
+        "progress": experiment.progress,
+        "repairs": run.repairs if experiment.fuses(method, direction) else None,
+        "kept": run.kept,
+    }
+
+
 def _save(run: Prepared, adapter: Adapter, method: str, one: Pass) -> None:
     adapter.save(hosts.from_first(lambda: _end(run.folder, method, one)))
 
@@ -122,12 +168,8 @@ def _measure(
         run.source,
         one,
         chosen_queries(run.data.num_queries(one.direction), experiment.max_queries),
-        batch_size=experiment.batch_size,
-        workers=experiment.data.workers,
-        progress=experiment.progress,
-        repairs=run.repairs if experiment.fuses(method, one.direction) else None,
+        **_how(run, method, one.direction),
         watch=watch,
-        kept=run.kept,
     )
 
 
