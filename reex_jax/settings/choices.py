@@ -46,6 +46,9 @@ REMATS = ("none", "dots")
 PROTOCOLS = ("reset", "continual", "mixed")
 """In which passes a method sees the streams."""
 
+PUBLISHED = ("", "tcr_blip_base", "tcr_blip_large", "tcr_clip")
+"""Tables of other people's numbers that stand beside ours, see `reporting.published`."""
+
 OFF = ""
 REWRITERS = (OFF, "channel", "symspell", "rescore", "openai", "transformers", "none")
 EMBEDDED = ("channel", "symspell")
