@@ -32,8 +32,9 @@ class Adapter(GrowingAdapter):
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
-    unless `learn` is False. Not for several threads at once: learning changes the state. The model
-    is left as it is.
+    unless `learn` is False. A batch that is not learned from, but is noticed to be of another sort
+    than what was, is embedded and ranked as the source model does. Not for several threads at once:
+    learning changes the state. The model is left as it is.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Adapter(GrowingAdapter):
         self._update = compile_update(
             self._objective, self._encoder, self._settings, self._ranking, self._devices
         )
-        self._embed = compile_embed(self._encoder, self._devices)
+        self._embed = compile_embed(self._encoder, self.learns, self._ranking, self._devices)
         self.reset()
 
     @property
@@ -187,6 +188,13 @@ class Adapter(GrowingAdapter):
         calibration = first_copy(self._state.calibration)
         return _correction(calibration, self._constants.temperature, self._ranking)
 
+    def _correction_of(self, diagnostics: Mapping[str, float]) -> jax.Array | None:
+        """`correction`, but none for queries of another sort than those that were learned from."""
+        correction = self.correction()
+        if correction is None or not diagnostics.get("changed"):
+            return correction
+        return jnp.zeros_like(correction)
+
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
 
@@ -204,7 +212,7 @@ class Adapter(GrowingAdapter):
         Args:
             queries: see `adapt`.
             answers: [B, R] int32 gallery positions, -1 where a query has fewer.
-            learn: False leaves the state as it is; the diagnostics are empty then.
+            learn: False leaves the state as it is; the diagnostics are "changed" then.
 
         Returns:
             ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
@@ -219,14 +227,15 @@ class Adapter(GrowingAdapter):
         padded = np.pad(answers, ((0, len(embeddings) - count), (0, 0)), mode="edge")
         found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
         if self._ranking.calibration != "off":
-            ranks = self._gallery.ranks(embeddings, padded, self.correction())
+            correction = self._correction_of(diagnostics)
+            ranks = self._gallery.ranks(embeddings, padded, correction)
             found["calibrated"] = ranks[:count]
         return found, diagnostics
 
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k, self.correction())
+        scores, indices = self._gallery.best(embeddings, k, self._correction_of(diagnostics))
         return SearchResult(indices[:count], scores[:count], diagnostics)
 
     def _padded(self, queries: Any, learn: bool) -> tuple[jax.Array, dict[str, float], int]:
@@ -240,10 +249,13 @@ class Adapter(GrowingAdapter):
         rows = padded_rows(count, self._settings.batch_size, len(self._devices))
         devices = len(self._devices)
         inputs = jax.tree.map(lambda x: in_parts(x, rows, devices), inputs)
-        if not learn:
-            embeddings = self._embed(self._replicated, self._state.parameters, inputs)
-            return first_copy(embeddings), {}, count
         mask = in_parts(np.ones(count, bool), rows, devices, mode="constant")
+        if not learn:
+            state = self._state
+            embeddings, changed = first_copy(
+                self._embed(self._replicated, state.parameters, state.calibration, inputs, mask)
+            )
+            return embeddings, {"changed": float(changed)}, count
         self._state, embeddings, diagnostics = self._update(
             self._replicated, self._state, inputs, mask
         )
