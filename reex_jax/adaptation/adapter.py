@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from reex_jax.adaptation.batches import agreed, choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
+from reex_jax.adaptation.frozen import compile_embed
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
@@ -18,7 +19,7 @@ from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.state import AdaptState
-from reex_jax.adaptation.update import compile_embed, compile_update
+from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.calibration import correction as calibrated_correction
