@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 
 from reex_jax.errors import UserError
+from reex_jax.files import home
 from reex_jax.settings.checks import shown
 from reex_jax.settings.fields import Settings
 
@@ -31,6 +32,7 @@ def load_experiment(name: str, kind: type[S], example: str) -> S:
             something else; a value that is not allowed, or a sweep that does not exist.
     """
     path, _, sweeps = name.partition(":")
+    path = str(home(path)) if path.startswith("~") else path
     if not Path(path).is_file():
         raise UserError(
             f"no configuration file {path!r}; name one of the folder experiments/, for example "
