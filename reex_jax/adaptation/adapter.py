@@ -73,7 +73,8 @@ class Adapter(GrowingAdapter):
         """
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
-        self._encoder = query_encoder(model, query, self._settings.parameters)
+        own = self._settings
+        self._encoder = query_encoder(model, query, own.parameters, own.last_layers, own.remat)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
         if self._fusion:

@@ -14,6 +14,7 @@ from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.progress import Progress
+from reex_jax.queries.kept import KeptPixels
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.pipeline import PreparedBatch, prepared_batches
 from reex_jax.queries.prepare import (
@@ -102,6 +103,7 @@ def measure(
     workers: int,
     progress: bool,
     repairs: Repairs | None = None,
+    kept: KeptPixels | None = None,
 ) -> list[Measured]:
     """Adapts to a pass from the adapter's present state; one result for each of its streams.
 
@@ -116,13 +118,14 @@ def measure(
         workers: threads that prepare queries.
         progress: whether a terminal shows a bar with queries/s, loss and confident share.
         repairs: the queries' repairs, if the adapter fuses them.
+        kept: prepared images of the run, for other methods, too.
     """
     order = query_order(one, positions)
     if repairs is None:
         preparation = query_preparation(model, one.direction)
     else:
         preparation = repaired_preparation(model, repairs)
-    batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
+    batches = _batches(data, source, one.direction, order, preparation, batch_size, workers, kept)
     ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
     measured = []
     for stream in one.streams:
@@ -142,13 +145,16 @@ def _batches(
     preparation: tuple[Prepare, Stack],
     batch_size: int,
     workers: int,
+    kept: KeptPixels | None,
 ) -> Iterator[PreparedBatch]:
     """The queries in their order, made and prepared ahead of the device."""
     prepare, stack = preparation
     ids = data.caption_ids if direction == TEXT_TO_IMAGE else data.image_ids
 
     def prepared(query: tuple[Stream, int]) -> Any:
-        return prepare(source(*query))
+        if kept is None or direction == TEXT_TO_IMAGE:
+            return prepare(source(*query))
+        return kept(*query, lambda: prepare(source(*query)))
 
     return prepared_batches(
         order,

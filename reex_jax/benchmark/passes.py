@@ -18,6 +18,7 @@ from reex_jax.errors import UserError
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.progress import Progress
+from reex_jax.queries.kept import KeptPixels
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.streams import Pass, Stream, chosen_queries
 from reex_jax.reporting.environment import peak_memory_mb
@@ -40,6 +41,7 @@ class Prepared:
     galleries: dict[str, Gallery]
     folder: RunFolder
     repairs: Repairs | None = None
+    kept: KeptPixels | None = None
 
 
 def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
@@ -117,6 +119,7 @@ def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Me
         workers=experiment.data.workers,
         progress=experiment.progress,
         repairs=run.repairs if experiment.fuses(method, one.direction) else None,
+        kept=run.kept,
     )
 
 

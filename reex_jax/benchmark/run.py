@@ -13,6 +13,7 @@ from reex_jax.datasets.load import load_data
 from reex_jax.gsr.repairs import ensure_repairs, rewriter_identity
 from reex_jax.models.load import load_model
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.queries.kept import KeptPixels
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.streams import Stream
@@ -134,4 +135,6 @@ def _prepare(
         direction: build_gallery(model, data, direction, progress=experiment.progress)
         for direction in directions
     }
-    return Prepared(experiment, model, data, source, galleries, folder, repairs)
+    several = len(experiment.method) > 1  # else nobody asks again
+    kept = KeptPixels(2**20 * experiment.data.memory) if several else None
+    return Prepared(experiment, model, data, source, galleries, folder, repairs, kept)

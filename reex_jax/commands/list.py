@@ -112,6 +112,24 @@ INDEX = (
         options=(*_SOURCE, _IN_INDEX),
     ),
     Command(
+        "index import",
+        "makes an index of embeddings that are there already",
+        "commands.index_import:import_index",
+        "settings.indexing:Indexing",
+        flag="build",
+        options=(
+            Option(
+                "embeddings",
+                "clip-retrieval's folder, or a .npy, .faiss, .index or .usearch file",
+                required=True,
+            ),
+            Option("model", "the model that made them: a checkpoint or hub id", required=True),
+            Option("out", "the folder of the index", required=True),
+            Option("ids_file", "of a file's rows: an id a line; without it their numbers"),
+            Option("texts", "true: they are of texts, not of pictures"),
+        ),
+    ),
+    Command(
         "index remove",
         "takes items out of an index",
         "commands.index:remove_from_index",

@@ -10,20 +10,30 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
 from reex_jax.errors import UserError
 from reex_jax.models.batches import chunks, embed_batches
+from reex_jax.models.crops import check_crops, normalise_crops
 from reex_jax.models.folders import checkpoint_sha256
 from reex_jax.models.inputs import check_ids, check_pixels
 from reex_jax.models.preprocess import (
     Preprocessing,
+    crop_image,
     prepare_captions,
     preprocess_image,
     preprocess_numbered,
 )
 from reex_jax.models.text_tokenizer import TextTokenizer
-from reex_jax.models.towers import DualEncoder, Shape, in_blocks, is_layer_norm
+from reex_jax.models.towers import (
+    DualEncoder,
+    Shape,
+    StagedTower,
+    before_blocks,
+    in_blocks,
+    is_layer_norm,
+)
 from reex_jax.models.two_tower import Tower
 
 
@@ -168,6 +178,22 @@ class LoadedModel:
         """
         return preprocess_image(image, self._rgb())
 
+    def crop_image(self, image: Image.Image) -> np.ndarray:
+        """One picture as pixels [h, w, 3] uint8, to be normalised on the device.
+
+        Raises:
+            UserError: as `prepare_image`.
+        """
+        return crop_image(image, self._rgb())
+
+    def check_crops(self, crops: ArrayLike) -> np.ndarray:
+        """Crops [n, h, w, 3] uint8 on the host; see `crops.check_crops`."""
+        return check_crops(crops, self._rgb())
+
+    def normalised(self, crops: UInt8[Array, "batch h w 3"]) -> Float[Array, "batch h w 3"]:
+        """Crops as the image tower takes them; may be traced."""
+        return normalise_crops(crops, self._rgb())
+
     def prepare_text(self, caption: str) -> np.ndarray:
         """One caption as token ids [length] int32, without padding.
 
@@ -198,7 +224,8 @@ class LoadedModel:
     def query_tower(self, query: str) -> Tower:
         """The tower of "image" or "text" queries."""
         module = self.model.vision if query == "image" else self.model.text
-        return Tower(module, is_layer_norm, in_blocks)
+        layers = module.config.num_hidden_layers if isinstance(module, StagedTower) else 0
+        return Tower(module, is_layer_norm, in_blocks, before_blocks, layers)
 
     def _image_settings(self, images: Iterable[Image.Image]) -> Preprocessing:
         if isinstance(images, Image.Image):

@@ -4,16 +4,16 @@ Paths of parameters mean the same in every family: those of the blocks begin wit
 those of LayerNorms contain "norm".
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int32, Shaped
 
 from reex_jax.errors import UserError
-from reex_jax.models.transformer import Layers, product_precision
+from reex_jax.models.transformer import Block, Layers, product_precision, run_blocks
 
 
 class VisionShape(Layers, Protocol):
@@ -64,6 +64,54 @@ def is_layer_norm(path: tuple[Any, ...]) -> bool:
 def in_blocks(path: tuple[Any, ...]) -> bool:
     """Whether a parameter of a tower stands inside its blocks."""
     return "blocks" in path
+
+
+def before_blocks(path: tuple[Any, ...]) -> bool:
+    """Whether a parameter of a tower stands before its blocks."""
+    return any("embedding" in str(part) or part == "pre_norm" for part in path)
+
+
+class Stream(NamedTuple):
+    """Queries on their way through a tower.
+
+    Attributes:
+        x: the residual stream.
+        ends: which token stands for each text, where that differs.
+        visible: False for tokens that no other may look at, where there are some.
+    """
+
+    x: Float[Array, "batch tokens features"]
+    ends: Int32[Array, " batch"] | None = None
+    visible: Bool[Array, "batch tokens"] | None = None
+
+
+class StagedTower(nnx.Module):
+    """A tower that runs in the four stages of `two_tower.Stages`; a family gives first and last."""
+
+    config: Any
+    blocks: Block
+
+    def __call__(self, inputs: Shaped[Array, "batch ..."]) -> Float[Array, "batch dim"]:
+        """The embeddings."""
+        stream = self.run(self.enter(self.begin(inputs)))
+        embeddings: Float[Array, "batch dim"] = self.finish(stream)
+        return embeddings
+
+    def begin(self, inputs: Any) -> Stream:
+        """What no LayerNorm precedes."""
+        raise NotImplementedError
+
+    def enter(self, stream: Stream) -> Stream:
+        """What stands between that and the first block: nothing, in most families."""
+        return stream
+
+    def run(self, stream: Stream, remat: str = "none") -> Stream:
+        """The stream behind the blocks; `remat` as in `run_blocks`."""
+        return stream._replace(x=run_blocks(self.blocks, stream.x, stream.visible, remat))
+
+    def finish(self, stream: Stream) -> Any:
+        """The embeddings."""
+        raise NotImplementedError
 
 
 class DualEncoder(nnx.Module):

@@ -249,16 +249,29 @@ def stacked_blocks(
 
 
 def run_blocks(
-    blocks: Block, x: Float[Array, "b t w"], mask: Bool[Array, "b t"] | None = None
+    blocks: Block,
+    x: Float[Array, "b t w"],
+    mask: Bool[Array, "b t"] | None = None,
+    remat: str = "none",
 ) -> Float[Array, "b t w"]:
     """Apply stacked layers in order, float32.
 
     The scan compiles one layer whatever the depth; derivatives of parameters that the caller does
     not differentiate are never computed.
+
+    Args:
+        blocks: how many there are, the leading axis of their parameters says.
+        x: the residual stream.
+        mask: False for tokens that no other may look at.
+        remat: what a gradient keeps of the forward pass: "none" computes nothing again, "dots"
+            keeps the products with weights and computes the cheap rest again.
     """
     structure, layers = nnx.split(blocks)
 
     def step(carry: jax.Array, layer: Any) -> tuple[jax.Array, None]:
         return nnx.merge(structure, layer)(carry, mask), None
 
+    if remat == "dots":
+        policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+        step = jax.checkpoint(step, policy=policy, prevent_cse=False)  # a scan needs no barrier
     return jax.lax.scan(step, x, layers)[0]

@@ -40,6 +40,9 @@ PARAMETERS = ("layer_norms", "block_layer_norms", "all")
 SCORES = ("last_forward", "before", "after")
 """Which embeddings are ranked."""
 
+REMATS = ("none", "dots")
+"""What a gradient computes again instead of keeping it: nothing, or all but products."""
+
 PROTOCOLS = ("reset", "continual", "mixed")
 """In which passes a method sees the streams."""
 

@@ -82,12 +82,16 @@ def toy_encoder() -> QueryEncoder:
     matrix = np.random.default_rng(0).normal(size=(WIDTH, WIDTH)).astype(np.float32)
     parameters = {"scale": jnp.ones(WIDTH), "bias": jnp.zeros(WIDTH)}
 
-    def embed(parameters, constants, inputs):
+    def front(constants, inputs):
+        del constants
+        return inputs
+
+    def back(parameters, constants, inputs):
         moved = inputs * parameters["scale"][None] + parameters["bias"][None]
         return unit(moved @ constants.frozen)
 
     shuffle = jax.vmap(lambda row, key: jax.random.permutation(key, row))
-    return QueryEncoder(embed, shuffle, parameters, jnp.asarray(matrix))
+    return QueryEncoder(front, back, shuffle, parameters, jnp.asarray(matrix))
 
 
 class ToyStream:

@@ -57,4 +57,8 @@ def test_towers_say_what_adapts():
         assert tower.is_layer_norm(inside) and tower.in_blocks(inside)
         assert tower.is_layer_norm((outer, "bias")) and not tower.in_blocks((outer, "bias"))
         assert not tower.is_layer_norm(("blocks", "query", "kernel"))
+        assert not tower.before_blocks(inside) and not tower.before_blocks(("projection", "kernel"))
+    for query, early in (("image", "pre_norm"), ("image", "class_embedding")):
+        assert load_model(TINY).query_tower(query).before_blocks((early, "bias"))
+    assert load_model(TINY).query_tower("text").before_blocks(("token_embedding",))
     assert np.isclose(load_model(TINY).temperature, 0.07)

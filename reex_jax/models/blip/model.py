@@ -15,8 +15,8 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 
 from reex_jax.arrays import unit
 from reex_jax.models.blip.config import BlipConfig, BlipTextConfig, BlipVisionConfig
-from reex_jax.models.towers import DualEncoder, normal, patches, projection
-from reex_jax.models.transformer import layer_norm, run_blocks, stacked_blocks
+from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
+from reex_jax.models.transformer import layer_norm, stacked_blocks
 
 
 def last_positions(ids: Int[Array, "batch length"], pad_token_id: int) -> Int32[Array, " batch"]:
@@ -26,7 +26,7 @@ def last_positions(ids: Int[Array, "batch length"], pad_token_id: int) -> Int32[
     return jnp.where(empty, 0, ids.shape[1] - 1 - from_behind).astype(jnp.int32)
 
 
-class BlipVisionTower(nnx.Module):
+class BlipVisionTower(StagedTower):
     """Pixels to unit embeddings."""
 
     def __init__(
@@ -50,19 +50,20 @@ class BlipVisionTower(nnx.Module):
         self.post_norm = layer_norm(width, config.layer_norm_eps)
         self.projection = projection(width, projection_dim, std, compute_dtype, rngs, bias=True)
 
-    def __call__(
-        self, pixels: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch dim"]:
-        """Embeds pictures, already normalised."""
+    def begin(self, pixels: Float[Array, "batch height width channels"]) -> Stream:
+        """Patches of pictures, already normalised, with their positions."""
         cells = self.patch_embedding(patches(pixels, self.config.patch_size)).astype(jnp.float32)
         batch, _, width = cells.shape
         classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
         x = jnp.concatenate([classes, cells], axis=1) + self.position_embedding[...][None]
-        x = run_blocks(self.blocks, x)
-        return unit(self.projection(self.post_norm(x[:, 0])))
+        return Stream(x)
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings, read at the class token."""
+        return unit(self.projection(self.post_norm(stream.x[:, 0])))
 
 
-class BlipTextTower(nnx.Module):
+class BlipTextTower(StagedTower):
     """Token ids to unit embeddings: a BERT that sees both ways and ignores padding."""
 
     def __init__(
@@ -86,11 +87,18 @@ class BlipTextTower(nnx.Module):
             width, projection_dim, width**-0.5, compute_dtype, rngs, bias=True
         )
 
-    def __call__(self, ids: Int[Array, "batch length"]) -> Float[Array, "batch dim"]:
-        """Embeds texts; each begins with the token at which it is read."""
+    def begin(self, ids: Int[Array, "batch length"]) -> Stream:
+        """Tokens with their positions; each text begins with the token at which it is read."""
         x = self.token_embedding[...][ids] + self.position_embedding[...][None, : ids.shape[1]]
-        x = run_blocks(self.blocks, self.embedding_norm(x), self._visible(ids))
-        return unit(self.projection(x[:, 0]))
+        return Stream(x, visible=self._visible(ids))
+
+    def enter(self, stream: Stream) -> Stream:
+        """The stream as the first block takes it."""
+        return stream._replace(x=self.embedding_norm(stream.x))
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings."""
+        return unit(self.projection(stream.x[:, 0]))
 
     def _visible(self, ids: Int[Array, "batch length"]) -> Bool[Array, "batch length"]:
         last = last_positions(ids, self.config.pad_token_id)

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, Int, Int32
 
 from reex_jax.arrays import unit
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig, VisionConfig
-from reex_jax.models.towers import DualEncoder, normal, patches, projection
-from reex_jax.models.transformer import layer_norm, run_blocks, stacked_blocks
+from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
+from reex_jax.models.transformer import layer_norm, stacked_blocks
 
 
 def end_positions(ids: Int[Array, "batch length"], eos_token_id: int) -> Int32[Array, " batch"]:
@@ -29,7 +29,7 @@ def end_positions(ids: Int[Array, "batch length"], eos_token_id: int) -> Int32[A
     return jnp.argmax(marks, axis=-1).astype(jnp.int32)
 
 
-class VisionTower(nnx.Module):
+class VisionTower(StagedTower):
     """Pixels to unit embeddings."""
 
     def __init__(
@@ -48,19 +48,24 @@ class VisionTower(nnx.Module):
         self.post_norm = layer_norm(width, config.layer_norm_eps)
         self.projection = projection(width, projection_dim, std, compute_dtype, rngs)
 
-    def __call__(
-        self, pixels: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch dim"]:
-        """Embeds pictures, already normalised."""
+    def begin(self, pixels: Float[Array, "batch height width channels"]) -> Stream:
+        """Patches of pictures, already normalised, with their positions."""
         cells = self.patch_embedding(patches(pixels, self.config.patch_size)).astype(jnp.float32)
         batch, _, width = cells.shape
         classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
         x = jnp.concatenate([classes, cells], axis=1) + self.position_embedding[...][None]
-        x = run_blocks(self.blocks, self.pre_norm(x))
-        return unit(self.projection(self.post_norm(x[:, 0])))
+        return Stream(x)
+
+    def enter(self, stream: Stream) -> Stream:
+        """The stream as the first block takes it."""
+        return stream._replace(x=self.pre_norm(stream.x))
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings, read at the class token."""
+        return unit(self.projection(self.post_norm(stream.x[:, 0])))
 
 
-class TextTower(nnx.Module):
+class TextTower(StagedTower):
     """Token ids to unit embeddings."""
 
     def __init__(
@@ -75,14 +80,17 @@ class TextTower(nnx.Module):
         self.final_norm = layer_norm(width, config.layer_norm_eps)
         self.projection = projection(width, projection_dim, width**-0.5, compute_dtype, rngs)
 
-    def __call__(self, ids: Int[Array, "batch length"]) -> Float[Array, "batch dim"]:
-        """Embeds texts."""
+    def begin(self, ids: Int[Array, "batch length"]) -> Stream:
+        """Tokens with their positions."""
         length = ids.shape[1]
         x = self.token_embedding[...][ids] + self.position_embedding[...][None, :length]
-        x = run_blocks(self.blocks, x)
-        ends = end_positions(ids, self.config.eos_token_id)
+        return Stream(x, ends=end_positions(ids, self.config.eos_token_id))
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings, read at the end token."""
+        assert stream.ends is not None  # `begin` says where they are
         # Pool first: LayerNorm acts on each token alone, so only the pooled one needs it.
-        pooled = jnp.take_along_axis(x, ends[:, None, None], axis=1)[:, 0]
+        pooled = jnp.take_along_axis(stream.x, stream.ends[:, None, None], axis=1)[:, 0]
         return unit(self.projection(self.final_norm(pooled)))
 
 

@@ -14,14 +14,13 @@ from jaxtyping import Array, Float, Int
 
 from reex_jax.arrays import unit
 from reex_jax.models.siglip.config import SiglipConfig, SiglipTextConfig, SiglipVisionConfig
-from reex_jax.models.towers import DualEncoder, normal, patches, projection
+from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
 from reex_jax.models.transformer import (
     ACTIVATIONS,
     attend,
     layer_norm,
     linear_layers,
     product_precision,
-    run_blocks,
     stacked_blocks,
 )
 
@@ -60,7 +59,7 @@ class AttentionPooling(nnx.Module):
         return pooled + self.mlp_out(hidden).astype(jnp.float32)
 
 
-class SiglipVisionTower(nnx.Module):
+class SiglipVisionTower(StagedTower):
     """Pixels to unit embeddings."""
 
     def __init__(
@@ -78,16 +77,17 @@ class SiglipVisionTower(nnx.Module):
         self.post_norm = layer_norm(width, config.layer_norm_eps)
         self.pooling = AttentionPooling(config, compute_dtype=compute_dtype, rngs=rngs)
 
-    def __call__(
-        self, pixels: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch dim"]:
-        """Embeds pictures, already normalised."""
+    def begin(self, pixels: Float[Array, "batch height width channels"]) -> Stream:
+        """Patches of pictures, already normalised, with their positions."""
         x = self.patch_embedding(patches(pixels, self.config.patch_size)).astype(jnp.float32)
-        x = run_blocks(self.blocks, x + self.position_embedding[...][None])
-        return unit(self.pooling(self.post_norm(x)))
+        return Stream(x + self.position_embedding[...][None])
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings, pooled from all patches."""
+        return unit(self.pooling(self.post_norm(stream.x)))
 
 
-class SiglipTextTower(nnx.Module):
+class SiglipTextTower(StagedTower):
     """Token ids to unit embeddings."""
 
     def __init__(
@@ -109,11 +109,14 @@ class SiglipTextTower(nnx.Module):
             width, projection_dim, width**-0.5, compute_dtype, rngs, bias=True
         )
 
-    def __call__(self, ids: Int[Array, "batch length"]) -> Float[Array, "batch dim"]:
-        """Embeds texts: read at the last position, which in a short text is padding."""
-        x = self.token_embedding[...][ids] + self.position_embedding[...][None, : ids.shape[1]]
-        x = run_blocks(self.blocks, x)
-        return unit(self.projection(self.final_norm(x[:, -1])))
+    def begin(self, ids: Int[Array, "batch length"]) -> Stream:
+        """Tokens with their positions."""
+        positions = self.position_embedding[...][None, : ids.shape[1]]
+        return Stream(self.token_embedding[...][ids] + positions)
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings, read at the last position, which in a short text is padding."""
+        return unit(self.projection(self.final_norm(stream.x[:, -1])))
 
 
 class SiglipModel(DualEncoder):
