@@ -6,11 +6,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from reex_jax.hosts import several
+
 AXIS = "devices"
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """A copy of every array on each device, with a leading device axis."""
+    """A copy of every array on each device of this process, with a leading axis for these."""
+    devices = [device for device in devices if device.process_index == jax.process_index()]
     mesh = jax.sharding.Mesh(devices, (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
 
@@ -21,6 +24,14 @@ def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
         return jax.make_array_from_single_device_arrays(shape, sharding, parts)
 
     return jax.tree.map(copies, tree)
+
+
+def own_rows(batch: jax.Array) -> jax.Array:
+    """This process's part of the rows of a whole batch [B, ...]."""
+    if not several():
+        return batch
+    rows = len(batch) // jax.process_count()
+    return batch[jax.process_index() * rows :][:rows]
 
 
 def first_copy(tree: Any) -> Any:

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from reex_jax import hosts
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter
@@ -51,7 +53,7 @@ def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
     total = sum(len(own) for _, _, own in work)
     with Progress(total, unit="pass", shown=experiment.progress) as bar:
         for method, direction, own in work:
-            due = passes_due(run.folder, method, own, missing)
+            due = hosts.from_first(partial(passes_due, run.folder, method, own, missing))
             if any(due):
                 gallery = run.galleries[direction]
                 adapter = make_adapter(experiment, run.model, gallery, method, direction)
@@ -101,9 +103,13 @@ def _adapted(
             results = _measure(run, adapter, method, one)
             # Before the rows: these say that all of a stream is there.
             if number + 1 < len(passes) and passes[number + 1].carries_over:
-                adapter.save(_end(run.folder, method, one))
+                _save(run, adapter, method, one)
             yield from results
         bar.update()
+
+
+def _save(run: Prepared, adapter: Adapter, method: str, one: Pass) -> None:
+    adapter.save(hosts.from_first(lambda: _end(run.folder, method, one)))
 
 
 def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Measured]:
@@ -126,11 +132,12 @@ def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Me
 def _go_on(run: Prepared, adapter: Adapter, method: str, passes: Sequence[Pass], last: int) -> None:
     """Puts the adapter where it was when a pass ended; where its checkpoint is damaged, by doing
     that pass again."""
-    end = _end(run.folder, method, passes[last])
+    end = hosts.from_first(lambda: _end(run.folder, method, passes[last]))
     try:
         adapter.restore(end)
     except UserError as error:
-        _log.warning("%s; what was learned until then is learned again", error)
+        if hosts.first():
+            _log.warning("%s; what was learned until then is learned again", error)
         if passes[last].carries_over:
             _go_on(run, adapter, method, passes, last - 1)
         else:
@@ -140,6 +147,8 @@ def _go_on(run: Prepared, adapter: Adapter, method: str, passes: Sequence[Pass],
 
 def _written(run: Prepared, method: str, result: Measured) -> Row:
     row = {"method": method, **result.row, "peak_memory_mb": round(peak_memory_mb(), 1)}
+    if not hosts.first():
+        return row
     for ranking, ranks in result.ranks.items():  # before the row, as above
         np.save(run.folder.ranks(row, ranking), ranks)
     run.folder.append(row)
@@ -153,6 +162,7 @@ def _summary(row: Row, stream: Stream) -> str:
     course = "" if loss is None else f"  loss {loss:.3f}"
     course += "" if confident is None else f"  confident {confident:.2f}"
     skipped = f"  {row['skipped']} updates skipped" if row["skipped"] else ""
+    skipped += f"  compiled {row['compile_s']:.1f} s" if row["compile_s"] >= 0.05 else ""
     skipped += f"  put back to the source {row['restored']} times" if row["restored"] else ""
     calibrated = row.get("calibrated_recall@1")
     course = ("" if calibrated is None else f"  calibrated {calibrated:.1f}") + course

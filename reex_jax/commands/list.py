@@ -13,6 +13,8 @@ RUN = Command(
     _EXPERIMENT,
     example="experiments/scenes_c.py",
     options=(_SHARD,),
+    computes=True,
+    shared=True,
 )
 ABLATE = Command(
     "ablate",
@@ -21,6 +23,8 @@ ABLATE = Command(
     _EXPERIMENT,
     example="experiments/ablation_exclusion.py",
     options=(_SHARD,),
+    computes=True,
+    shared=True,
 )
 REPAIR = Command(
     "repair",
@@ -79,6 +83,17 @@ PRETRAIN = Command(
     "commands.pretrain:pretrain",
     "settings.pretraining:Pretraining",
     example="experiments/pretrain_scenes.py",
+    computes=True,
+)
+SERVE = Command(
+    "serve",
+    "serves an index: a JSON API and a page, adapting to what is asked",
+    "commands.serve:serve",
+    "settings.service:Service",
+    flag="serve",
+    options=(
+        Option("index", "the folder that `index build` wrote, or demo for scenes", required=True),
+    ),
 )
 
 _IN_INDEX = Option("index", "the folder of the index", required=True, path=True)
@@ -100,6 +115,7 @@ INDEX = (
         "embeds pictures or texts into an index, or what is new of them",
         "commands.index:build_index",
         "settings.indexing:Indexing",
+        computes=True,
         flag="build",
         options=(*_SOURCE, Option("out", "the folder of the index", required=True, path=True)),
     ),
@@ -108,6 +124,7 @@ INDEX = (
         "embeds more pictures or texts into an index",
         "commands.index:add_to_index",
         "settings.indexing:Indexing",
+        computes=True,
         flag="build",
         options=(*_SOURCE, _IN_INDEX),
     ),
@@ -154,4 +171,4 @@ INDEX = (
     ),
 )
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, PRETRAIN)
+COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, SERVE, PRETRAIN)

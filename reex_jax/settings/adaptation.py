@@ -28,7 +28,10 @@ class SharedSettings(Settings):
         counted=False,
     )
     devices: int = setting(
-        1, "how many share a batch; 0 for all of this machine", integer(0, 4096), counted=False
+        1,
+        "how many of each process share a batch; 0: all",
+        integer(0, 4096),
+        counted=False,
     )
 
 
