@@ -26,6 +26,20 @@ def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
     return jax.tree.map(copies, tree)
 
 
+def spread(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """What `replicate` put on the first device, on others, too; the first copy is shared."""
+    mesh = jax.sharding.Mesh(devices, (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+
+    def copies(x: jax.Array) -> jax.Array:
+        own = x.addressable_shards[0].data
+        parts = [own, *(jax.device_put(own, device) for device in devices[1:])]
+        shape = (len(devices), *x.shape[1:])
+        return jax.make_array_from_single_device_arrays(shape, sharding, parts)
+
+    return jax.tree.map(copies, tree)
+
+
 def own_rows(batch: jax.Array) -> jax.Array:
     """This process's part of the rows of a whole batch [B, ...]."""
     if not several():
