@@ -62,7 +62,7 @@ def test_the_protocol_of_tcr_is_the_default():
     assert asdict(AdaptSettings()) == {
         "rate_batch": 0,
         "last_layers": 0,
-        "remat": "none",
+        "remat": "dots",
         "weight_decay": 1e-4,
         "steps": 3,
         "parameters": "layer_norms",
