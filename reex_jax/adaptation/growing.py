@@ -11,14 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from reex_jax.adaptation.encoder import Constants
+from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.fused import FusionRule
 from reex_jax.adaptation.items import Items
 from reex_jax.adaptation.objective import Objective, Start
+from reex_jax.adaptation.parts import Parts
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
 from reex_jax.adaptation.state import AdaptState, initial_state
 from reex_jax.errors import UserError
+from reex_jax.hosts import from_first
 from reex_jax.retrieval.calibration import Calibration, with_items, without_items
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.settings.adaptation import AdaptSettings
@@ -34,6 +36,7 @@ class GrowingAdapter:
     _objective: Objective
     _own: Settings
     _settings: AdaptSettings
+    _encoder: QueryEncoder
     _fusion: FusionRule | None
     _ranking: Ranking
     _devices: list[jax.Device]
@@ -42,6 +45,18 @@ class GrowingAdapter:
     _replicated: Constants
     _gallery: DeviceGallery
     _state: AdaptState
+
+    @property
+    def parts(self) -> Parts:
+        """What it is made of; `side_by_side` runs several streams with it."""
+        return Parts(
+            self._objective,
+            self._encoder,
+            self._settings,
+            self._ranking,
+            self._constants,
+            self._replicated,
+        )
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -75,27 +90,40 @@ class GrowingAdapter:
     def save(self, path: str | Path) -> None:
         """Writes the whole state to a folder, over what an earlier `save` wrote there.
 
+        Of several processes the first writes.
+
         Raises:
             UserError: the folder holds something else.
         """
-        save_adapter(path, self._identity | self._items.identity(), first_copy(self._state))
+        identity = self._identity | self._items.identity()
+        state = jax.device_get(first_copy(self._state))
+        from_first(lambda: save_adapter(path, identity, state))
 
     def restore(self, path: str | Path) -> None:
         """Goes on from what `save` wrote; the next batch gives the same numbers as then.
 
         The gallery may have more items than the saved one, in any order: ids tell which are new.
 
+        Of several processes the first reads.
+
         Raises:
             UserError: nothing was saved there, or by an adapter of another method, query, model or
                 settings (the number of devices may differ, and the seed comes back), or with items
                 that this gallery lacks or embeds otherwise.
         """
+        now = jax.tree.structure(first_copy(self._state))
+        leaves = from_first(lambda: jax.device_get(jax.tree.leaves(self._read(path))))
+        self._state = replicate(jax.tree.unflatten(now, leaves), self._devices)
+
+    def _read(self, path: str | Path) -> AdaptState:
+        """A saved state, for the gallery as it is now."""
         there = self._items.saved_in(path)
         items, origin = self._items.at(there), np.full(len(self.ids), -1, np.int32)
         origin[there] = np.arange(len(there))
-        like = self._first_state(self._constants._replace(gallery=_as_array(items)))
+        constants = self._constants._replace(gallery=_as_array(items))
+        like = jax.device_get(self._first_state(constants))
         state = restore_adapter(path, self._identity | items.identity(), like)
-        self._state = replicate(self._regrown(state, self._items, origin), self._devices)
+        return self._regrown(state, self._items, origin)
 
     def _first_state(self, constants: Constants, seed: int | None = None) -> AdaptState:
         return initial_state(self._objective, self._settings, constants, self._ranking, seed)

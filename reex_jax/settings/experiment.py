@@ -39,6 +39,7 @@ from reex_jax.settings.choices import (
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import SCENES, Data
 from reex_jax.settings.fields import Settings, section, setting
+from reex_jax.settings.machine import Machine
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.settings.ranking import Ranking
@@ -128,6 +129,7 @@ class Experiment(Settings):
     variants: tuple[Variant, ...] = setting(
         (), "methods with some settings changed", Check("a list of variants", _variants)
     )
+    machine: Machine = section(Machine, "where it runs")
     results: str = setting("results", "folder of all results", filled_path, counted=False)
     run_id: str = setting(
         "", "name of the run's folder; '': from the settings", or_empty(folder_name), counted=False
