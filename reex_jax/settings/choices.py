@@ -54,5 +54,7 @@ OFF = ""
 REWRITERS = (OFF, "channel", "symspell", "rescore", "openai", "transformers", "none")
 EMBEDDED = ("channel", "symspell")
 """Rewriters that need nothing but word lists, and mend some hundred captions a second."""
+PROMPTS = ("repair", "choose")
+"""What a chat model is asked: for a repair, or which of the channel's readings is meant."""
 SCORERS = ("completions", "transformers")
 FUSION_NAMES = ("dynamic", "original", "replace", "fixed")
