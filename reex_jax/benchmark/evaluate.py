@@ -109,7 +109,7 @@ def measure(
         preparation = repaired_preparation(model, repairs)
     answers = data.answers(one.direction)
     with counted_compilations() as compiled:
-        batches = _batches(
+        batches = made_batches(
             data, source, one.direction, order, preparation, batch_size, workers, kept
         )
         ranks, course = _adapt(
@@ -118,14 +118,14 @@ def measure(
     measured = []
     for stream in one.streams:
         own = {ranking: found[stream][positions] for ranking, found in ranks.items()}
-        measured.append(_measured(data, stream, own, course))
+        measured.append(result_of(data, stream, own, course))
     return measured
 
 
 Order = Sequence[tuple[Stream, int]]
 
 
-def _batches(
+def made_batches(
     data: RetrievalSet,
     source: QuerySource,
     direction: str,
@@ -191,7 +191,7 @@ def _adapt(
                 bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
     whole = time.perf_counter() - began
     late = programs[-1] - programs[0]
-    course = _course(len(order) / whole, seconds, diagnostics, adapter.learns)
+    course = course_of(len(order) / whole, seconds, diagnostics, adapter.learns)
     return _of_all(ranks), replace(course, compile_s=compiled.seconds, late_programs=late)
 
 
@@ -203,7 +203,7 @@ def _of_all(ranks: dict[str, dict[Stream, np.ndarray]]) -> dict[str, dict[Stream
     }
 
 
-def _course(
+def course_of(
     queries_per_s: float,
     seconds: Sequence[float],
     diagnostics: Sequence[dict[str, float]],
@@ -225,7 +225,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def _measured(
+def result_of(
     data: RetrievalSet, stream: Stream, ranks: dict[str, np.ndarray], course: Course
 ) -> Measured:
     row = {

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -15,6 +16,7 @@ from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter
 from reex_jax.benchmark.shard import key_of, list_work
+from reex_jax.benchmark.together import measure_together
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
 from reex_jax.gsr.repairs import Repairs
@@ -27,6 +29,7 @@ from reex_jax.reporting.environment import peak_memory_mb
 from reex_jax.reporting.rows import Row, StreamKey
 from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.retrieval.gallery import Gallery
+from reex_jax.settings.choices import STREAMS
 from reex_jax.settings.experiment import Experiment
 
 _log = logging.getLogger(__name__)
@@ -57,7 +60,8 @@ def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
             if any(due):
                 gallery = run.galleries[direction]
                 adapter = make_adapter(experiment, run.model, gallery, method, direction)
-                for result in _adapted(run, adapter, method, own, due, bar):
+                adapted = _together if experiment.adapt.layout == STREAMS else _adapted
+                for result in adapted(run, adapter, method, own, due, bar):
                     if key_of(method, result.stream) in missing:
                         yield _written(run, method, result)
             else:
@@ -108,6 +112,48 @@ def _adapted(
         bar.update()
 
 
+def _together(
+    run: Prepared,
+    adapter: Adapter,
+    method: str,
+    passes: Sequence[Pass],
+    due: Sequence[bool],
+    bar: Progress,
+) -> Iterator[Measured]:
+    """As `_adapted`, several passes at once."""
+    bar.update(len(passes) - sum(due))
+    wanted = [one for one, is_due in zip(passes, due, strict=True) if is_due]
+    bar.label(f"{method} {wanted[0].direction}, side by side")
+    adapt = run.experiment.adapt
+    count = run.data.num_queries(wanted[0].direction)
+    positions = chosen_queries(count, run.experiment.max_queries)
+    for results in measure_together(
+        adapter,
+        run.model,
+        run.data,
+        run.source,
+        wanted,
+        positions,
+        streams=adapt.streams,
+        devices=adapt.devices,
+        **_how(run, method, wanted[0].direction),
+    ):
+        yield from results
+        bar.update()
+
+
+def _how(run: Prepared, method: str, direction: str) -> dict[str, Any]:
+    """How queries are made, whatever the layout."""
+    experiment = run.experiment
+    return {
+        "batch_size": experiment.batch_size,
+        "workers": experiment.data.workers,
+        "progress": experiment.progress,
+        "repairs": run.repairs if experiment.fuses(method, direction) else None,
+        "kept": run.kept,
+    }
+
+
 def _save(run: Prepared, adapter: Adapter, method: str, one: Pass) -> None:
     adapter.save(hosts.from_first(lambda: _end(run.folder, method, one)))
 
@@ -121,11 +167,7 @@ def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Me
         run.source,
         one,
         chosen_queries(run.data.num_queries(one.direction), experiment.max_queries),
-        batch_size=experiment.batch_size,
-        workers=experiment.data.workers,
-        progress=experiment.progress,
-        repairs=run.repairs if experiment.fuses(method, one.direction) else None,
-        kept=run.kept,
+        **_how(run, method, one.direction),
     )
 
 
