@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from reex_jax.adaptation.batches import agreed, choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
+from reex_jax.adaptation.frozen import compile_embed
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
@@ -17,7 +18,7 @@ from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.observed import ObservedAdapter
 from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
-from reex_jax.adaptation.update import compile_embed, compile_update
+from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.device_gallery import DeviceGallery
@@ -30,8 +31,9 @@ class Adapter(ObservedAdapter):
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
-    unless `learn` is False. Not for several threads at once: learning changes the state. The model
-    is left as it is.
+    unless `learn` is False. A batch that is not learned from, but is noticed to be of another sort
+    than what was, is embedded and ranked as the source model does. Not for several threads at once:
+    learning changes the state. The model is left as it is.
 
     Several processes (`jax.distributed`) share every batch: each makes the same Adapter, calls the
     same methods in the same order, gives its own queries, at most its equal share of `batch_size`,
@@ -97,7 +99,7 @@ class Adapter(ObservedAdapter):
         self._update = compile_update(
             self._objective, self._encoder, self._settings, self._ranking, self._devices
         )
-        self._embed = compile_embed(self._encoder, self._devices)
+        self._embed = compile_embed(self._encoder, self.learns, self._ranking, self._devices)
         self.shapes_met: set[tuple[int, ...]] = set()
         self.reset()
 
@@ -201,7 +203,7 @@ class Adapter(ObservedAdapter):
             queries: see `adapt`.
             answers: [B, R] int32 gallery positions, -1 where a query has fewer. [0, R] where this
                 process has no part in the batch; its one query is padding then.
-            learn: False leaves the state as it is; the diagnostics are empty then.
+            learn: False leaves the state as it is; the diagnostics are "changed" then.
             look: called with the embeddings that are ranked [P, d], padding behind the real ones.
 
         Returns:
@@ -218,7 +220,8 @@ class Adapter(ObservedAdapter):
         padded = np.pad(answers, missing, constant_values=-1)
         found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
         if self._ranking.calibration != "off":
-            ranks = self._gallery.ranks(embeddings, padded, self.correction())
+            correction = self._correction_of(diagnostics)
+            ranks = self._gallery.ranks(embeddings, padded, correction)
             found["calibrated"] = ranks[:count]
         if look is not None:
             look(embeddings)
@@ -233,7 +236,7 @@ class Adapter(ObservedAdapter):
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k, self.correction())
+        scores, indices = self._gallery.best(embeddings, k, self._correction_of(diagnostics))
         return SearchResult(indices[:count], scores[:count], diagnostics)
 
     def _padded(
@@ -256,10 +259,13 @@ class Adapter(ObservedAdapter):
         rows = padded_rows(shares * most, self._settings.batch_size, len(self._devices)) // shares
         devices = len(self._devices) // shares
         inputs = jax.tree.map(lambda x: in_parts(x, rows, devices), inputs)
-        if not learn:
-            embeddings = self._embed(self._replicated, self._state.parameters, inputs)
-            return own_rows(first_copy(embeddings)), {}, count
         mask = in_parts(np.ones(count, bool), rows, devices, mode="constant")
+        if not learn:
+            state = self._state
+            embeddings, changed = first_copy(
+                self._embed(self._replicated, state.parameters, state.calibration, inputs, mask)
+            )
+            return own_rows(embeddings), {"changed": float(changed)}, count
         self._state, embeddings, diagnostics = self._update(
             self._replicated, self._state, inputs, mask
         )

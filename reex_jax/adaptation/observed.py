@@ -1,5 +1,6 @@
 """Adapters as others see them: what was learned, what it finds, and how far it has gone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -33,8 +34,15 @@ class ObservedAdapter(GrowingAdapter):
         calibration = first_copy(self._state.calibration)
         return _correction(calibration, self._constants.temperature, self._ranking)
 
+    def _correction_of(self, diagnostics: Mapping[str, float]) -> jax.Array | None:
+        """`correction`, but none for queries of another sort than those that were learned from."""
+        correction = self.correction()
+        if correction is None or not diagnostics.get("changed"):
+            return correction
+        return jnp.zeros_like(correction)
+
     def first_items(
-        self, embeddings: ArrayLike, k: int
+        self, embeddings: ArrayLike, k: int, diagnostics: Mapping[str, float]
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """What each ranking finds: positions [P, k] int32, and how sure of the first [P] float32.
 
@@ -43,13 +51,14 @@ class ObservedAdapter(GrowingAdapter):
         Args:
             embeddings: [P, d] float32.
             k: how many; all where the gallery has fewer.
+            diagnostics: of the batch.
         """
         host, most = np.asarray(embeddings, np.float32), self._settings.batch_size
         missing = ((0, max(0, most - len(host))), (0, 0))
         rows = jnp.asarray(np.pad(host, missing))  # one shape compiles
         corrections: dict[str, jax.Array | None] = {"plain": None}
         if self._ranking.calibration != "off":
-            corrections["calibrated"] = self.correction()
+            corrections["calibrated"] = self._correction_of(diagnostics)
         temperature, k = self._constants.temperature, min(k, self._gallery.size)
         found = {}
         for ranking, correction in corrections.items():

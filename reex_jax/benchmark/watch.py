@@ -97,7 +97,7 @@ class Watch:
         self._asked += asked
         self._ends.append(len(self._asked))
         assert self._seen is not None
-        for name, (items, sure) in self.adapter.first_items(self._seen, K).items():
+        for name, (items, sure) in self.adapter.first_items(self._seen, K, how).items():
             self._first.setdefault(name, []).append(items[: len(asked)])
             self._sure.setdefault(name, []).append(sure[: len(asked)])
             self._hits.setdefault(name, []).append(best_ranks(ranks[name]) == 0)

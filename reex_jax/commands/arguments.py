@@ -10,6 +10,7 @@ from ml_collections import ConfigDict, config_flags
 
 from reex_jax.commands.experiment_file import load_experiment
 from reex_jax.errors import UserError, unknown
+from reex_jax.files import home
 from reex_jax.settings.checks import unknown_key
 from reex_jax.settings.fields import Settings
 
@@ -23,12 +24,14 @@ class Option:
         meaning: one line for help.
         required: whether it must be given.
         several: whether it may be given more than once.
+        path: whether it names a file or folder, with `~` for the home folder.
     """
 
     name: str
     meaning: str
     required: bool = False
     several: bool = False
+    path: bool = False
 
 
 S = TypeVar("S", bound=Settings)
@@ -98,6 +101,8 @@ def parse_arguments(
         raise UserError(f"unexpected arguments: {' '.join(unparsed)}; options begin with --")
     found = {option.name: values[option.name].value for option in options}
     for option in options:
+        if option.path and str(found[option.name]).startswith("~"):
+            found[option.name] = str(home(str(found[option.name])))
         if option.required and not found[option.name]:
             raise UserError(f"--{option.name} is missing; {option.meaning}")
     if settings is not None:

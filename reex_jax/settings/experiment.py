@@ -31,6 +31,7 @@ from reex_jax.settings.choices import (
     IMAGE_TO_TEXT,
     OFF,
     PRECISIONS,
+    PUBLISHED,
     QUERY_OF,
     REPAIRED,
     RULES,
@@ -132,6 +133,9 @@ class Experiment(Settings):
         (), "methods with some settings changed", Check("a list of variants", _variants)
     )
     machine: Machine = section(Machine, "where it runs")
+    published: str = setting(
+        "", "published numbers printed beside ours", one_of(PUBLISHED), counted=False
+    )
     results: str = setting("results", "folder of all results", filled_path, counted=False)
     run_id: str = setting(
         "", "name of the run's folder; '': from the settings", or_empty(folder_name), counted=False
