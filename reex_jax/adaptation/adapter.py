@@ -1,7 +1,8 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, SupportsIndex, cast
+from pathlib import Path
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -9,21 +10,22 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
+from reex_jax.adaptation.corrections import compile_correction
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
-from reex_jax.adaptation.replicas import first_copy, replicate
+from reex_jax.adaptation.replicas import AXIS, first_copy, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.state import AdaptState
 from reex_jax.adaptation.update import compile_embed, compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
-from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.settings.checks import LARGE, integer
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
@@ -39,7 +41,7 @@ class Adapter(GrowingAdapter):
     def __init__(
         self,
         model: TwoTower,
-        gallery_embeddings: ArrayLike,
+        gallery_embeddings: ArrayLike | str | Path,
         *,
         query: str,
         ids: Iterable[str] | None = None,
@@ -47,13 +49,15 @@ class Adapter(GrowingAdapter):
         fusion: str = "",
         fusion_settings: FusionSettings | None = None,
         ranking: Ranking | None = None,
+        gallery_settings: GallerySettings | None = None,
         **settings: Any,
     ) -> None:
         """Compiles nothing yet: each new batch shape is compiled on its first use.
 
         Args:
             model: the source model; embeds the queries.
-            gallery_embeddings: [N, d] float32 unit rows, made by the same model.
+            gallery_embeddings: [N, d] unit rows, made by the same model; or the path of a .npy file
+                with them, which is read in pieces.
             query: "image" (the gallery holds texts) or "text" (it holds images).
             ids: of the gallery's items, for `add`, `remove` and `restore`; None: their positions.
             method: a name in `settings.methods.METHODS`, or "module:function" of your own.
@@ -63,6 +67,7 @@ class Adapter(GrowingAdapter):
             fusion_settings: constants of the rule; None for their defaults.
             ranking: how ranking corrects for hubs that the stream shows; None for the defaults,
                 `Ranking(calibration="off")` for cosines alone.
+            gallery_settings: how the devices hold the gallery; None for the defaults.
             **settings: of `AdaptSettings` and of the method's class; the others have their
                 defaults.
 
@@ -73,27 +78,30 @@ class Adapter(GrowingAdapter):
         """
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
+        held = GallerySettings() if gallery_settings is None else gallery_settings
+        axis = AXIS if held.layout == "split" else None
         self._encoder = query_encoder(model, query, self._settings.parameters)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
         if self._fusion:
-            self._encoder = fused_encoder(self._encoder, self._fusion)
+            self._encoder = fused_encoder(self._encoder, self._fusion, axis)
             self._inputs = repaired_inputs(model)
         self._devices = choose_devices(self._settings.devices, self._settings.batch_size)
-        self._items = checked_items(gallery_embeddings, ids, model.dim)
+        self._items, rows = checked_items(gallery_embeddings, ids, model.dim)
         self._constants = Constants(
             self._encoder.frozen,
             self._encoder.parameters,
-            cast(jax.Array, self._items.rows),  # not on a device until it is replicated
+            None,  # the devices' rows stand in for it
             jnp.float32(model.temperature),
             jnp.float32(getattr(self._own, "learning_rate", 0.0)),
         )
-        self._replicated = replicate(self._constants, self._devices)
-        self._gallery = DeviceGallery(self._replicated.gallery.addressable_shards[0].data)
+        self._gallery = DeviceGallery(rows, self._devices, held)
+        self._replicated = self._with_gallery(replicate(self._constants, self._devices))
         self._ranking = Ranking() if ranking is None else ranking
         self._update = compile_update(
-            self._objective, self._encoder, self._settings, self._ranking, self._devices
+            self._objective, self._encoder, self._settings, self._ranking, self._devices, axis
         )
+        self._correct = compile_correction(self._ranking, self._devices)
         self._embed = compile_embed(self._encoder, self._devices)
         self.reset()
 
@@ -123,7 +131,7 @@ class Adapter(GrowingAdapter):
         """
         if seed is not None:
             integer(0, LARGE)("seed", seed)
-        self._state = replicate(self._first_state(self._constants, seed), self._devices)
+        self._state = replicate(self._first_state(self._gallery.places, seed), self._devices)
 
     def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
         """Learns from one batch.
@@ -181,10 +189,8 @@ class Adapter(GrowingAdapter):
 
     def correction(self) -> jax.Array | None:
         """What ranking takes from each item's cosines: [N] float32; None without calibration."""
-        if self._ranking.calibration == "off":
-            return None
-        calibration = first_copy(self._state.calibration)
-        return _correction(calibration, self._constants.temperature, self._ranking)
+        corrections = self._corrections()
+        return None if corrections is None else first_copy(corrections)[: self._gallery.size]
 
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
@@ -218,15 +224,21 @@ class Adapter(GrowingAdapter):
         padded = np.pad(answers, ((0, len(embeddings) - count), (0, 0)), mode="edge")
         found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
         if self._ranking.calibration != "off":
-            ranks = self._gallery.ranks(embeddings, padded, self.correction())
+            ranks = self._gallery.ranks(embeddings, padded, self._corrections())
             found["calibrated"] = ranks[:count]
         return found, diagnostics
 
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k, self.correction())
+        scores, indices = self._gallery.best(embeddings, k, self._corrections())
         return SearchResult(indices[:count], scores[:count], diagnostics)
+
+    def _corrections(self) -> jax.Array | None:
+        """What ranking takes from each place, on every device: [devices, places] float32."""
+        if self._ranking.calibration == "off":
+            return None
+        return self._correct(self._state.calibration, self._replicated.temperature)
 
     def _padded(self, queries: Any, learn: bool) -> tuple[jax.Array, dict[str, float], int]:
         """Padded embeddings [P, d] on the first device, diagnostics, and how many are real."""
@@ -249,6 +261,3 @@ class Adapter(GrowingAdapter):
         embeddings, diagnostics = first_copy((embeddings, diagnostics))
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
         return embeddings, values, count
-
-
-_correction = jax.jit(calibrated_correction, static_argnums=2)

@@ -14,6 +14,7 @@ from reex_jax.adaptation.objective import Parameters
 from reex_jax.errors import UserError, unknown
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
+from reex_jax.retrieval.part import Part
 from reex_jax.settings.repair import FusionSettings
 
 
@@ -64,8 +65,11 @@ def check_fusion(name: str, settings: FusionSettings | None, query: str) -> Fusi
     return rule
 
 
-def fused_encoder(encoder: QueryEncoder, rule: FusionRule) -> QueryEncoder:
-    """An encoder of `FusedTexts` around one of token ids, with the same parameters."""
+def fused_encoder(encoder: QueryEncoder, rule: FusionRule, axis: str | None = None) -> QueryEncoder:
+    """An encoder of `FusedTexts` around one of token ids, with the same parameters.
+
+    `axis` is that over whose devices the gallery is split, if it is.
+    """
     fuse = FUSIONS[rule.name]
 
     def embed(
@@ -73,7 +77,8 @@ def fused_encoder(encoder: QueryEncoder, rule: FusionRule) -> QueryEncoder:
     ) -> Float[Array, "batch dim"]:
         original = encoder.embed(parameters, constants, inputs.ids)
         repaired = encoder.embed(parameters, constants, inputs.repair_ids)
-        gallery, temperature = constants.gallery, constants.temperature
+        gallery = Part(constants.gallery, constants.items, axis)
+        temperature = constants.temperature
         fused, _ = fuse(original, repaired, inputs.features, gallery, temperature, rule.settings)
         return fused
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-AXIS = "devices"
+from reex_jax.retrieval.part import AXIS as AXIS
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
