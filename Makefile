@@ -12,14 +12,17 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/ready-$(shell "$(PYTHON)" -c 'import platform; print(platform.python_version())' 2>/dev/null)
 GSR_VENV := .venv-gsr-demo
 GSR_READY := $(GSR_VENV)/ready
+DOCS_VENV := .venv-docs
+DOCS_READY := $(DOCS_VENV)/ready
 SOURCES := reex_jax experiments tests benchmarks tools
 
-.PHONY: help demo gsr-demo test slow lint lock clean
+.PHONY: help demo gsr-demo docs test slow lint lock clean
 
 help:
 	@echo "make demo   search a gallery of generated scenes under corrupted queries (one to two minutes on two cores)"
 	@echo "make gsr-demo  repair captions with a real language model (100 MB more; some minutes)"
-	@echo "make test   lint, type check and tests, as CI runs them"
+	@echo "make docs   the documentation as a site, in site/"
+	@echo "make test   lint, type check, documentation and tests, as CI runs them"
 	@echo "make slow   the tests that take longer"
 	@echo "make lint   only ruff and mypy"
 	@echo "make lock   resolve requirements-lock.txt anew"
@@ -49,7 +52,20 @@ $(GSR_READY): requirements-gsr-demo.txt | $(READY)
 gsr-demo: $(READY) $(GSR_READY)
 	@$(RUN) -m tools.gsr_demo
 
-test: $(READY) lint
+$(DOCS_READY): requirements-docs.txt
+	@"$(PYTHON)" $(NEW_ENOUGH) 2>/dev/null || { echo "the site needs Python 3.11 or newer"; exit 1; }
+	@echo "Setting up $(DOCS_VENV): what builds the documentation."
+	@"$(PYTHON)" -m venv --clear $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--requirement requirements-docs.txt
+	@touch $(DOCS_READY)
+
+docs: $(DOCS_READY)
+	@echo "Building the documentation; a broken link is an error."
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
+	@echo "It is in site/index.html"
+
+test: $(READY) lint docs
 	@echo "Running the tests."
 	@$(RUN) -m pytest -q -n 2
 
@@ -68,4 +84,4 @@ lock:
 		--no-annotate --no-header --extra dev pyproject.toml --output-file requirements-lock.txt
 
 clean:
-	rm -rf $(VENV) $(GSR_VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GSR_VENV) $(DOCS_VENV) site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

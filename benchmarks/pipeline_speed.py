@@ -21,7 +21,7 @@ from PIL import Image
 from reex_jax.datasets import scenes
 from reex_jax.datasets.image_files import ImageFiles
 from reex_jax.datasets.retrieval_set import RetrievalSet
-from reex_jax.models.clip.preprocess import Preprocessing, preprocess_image
+from reex_jax.models.preprocess import Preprocessing, preprocess_image
 from reex_jax.queries.own import corrupted_array
 from reex_jax.queries.pipeline import prepared_batches
 from reex_jax.queries.streams import Stream

@@ -17,10 +17,10 @@ from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.karpathy_file import read_karpathy
 from reex_jax.errors import UserError
 from reex_jax.models.clip.config import ClipConfig, read_config
-from reex_jax.models.clip.preprocess import read_preprocessing
 from reex_jax.models.clip.tokenizer import Tokenizer
 from reex_jax.models.folders import weight_files
 from reex_jax.models.load import model_type
+from reex_jax.models.preprocess import read_preprocessing
 
 BUNDLED = Path(package.__path__[0]) / "bundled"
 SOUND = {name: json.loads((BUNDLED / name).read_text()) for name in (
@@ -130,7 +130,7 @@ def hostile_checkpoint(folder, name, path, value):
         put(folder, name, content)
         allowed(read_config, folder)
         allowed(model_type, folder)
-        allowed(read_preprocessing, folder, config)
+        allowed(read_preprocessing, folder, config.vision.image_size)
         allowed(Tokenizer.load, folder, max_length=77)
         allowed(weight_files, folder)
     if name in SOUND:
@@ -210,7 +210,7 @@ def test_other_texts(data, checkpoint, text):
         (checkpoint / name).write_text(text)
         for read in (read_config, model_type, weight_files):
             allowed(read, checkpoint)
-        allowed(read_preprocessing, checkpoint, ClipConfig())
+        allowed(read_preprocessing, checkpoint, ClipConfig().vision.image_size)
         allowed(Tokenizer.load, checkpoint, max_length=77)
         (checkpoint / name).unlink()
         if name in before:

@@ -20,7 +20,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 # Lowest first. A part imports from itself and from the lines above its own, never sideways.
 LAYERS = (
     {"errors"},
-    {"arrays", "files", "progress", "redaction"},
+    {"arrays", "files", "named", "progress", "redaction"},
     {"checkpoints", "corruptions"},
     {"settings"},
     {"models"},
@@ -28,11 +28,12 @@ LAYERS = (
     {"datasets"},
     {"gsr"},
     {"adaptation"},
+    {"index"},
     {"queries"},
     {"reporting", "pretraining"},
     {"benchmark"},
     {"commands"},
-    {"main", "pretrain", "ablation", "gsr.__main__", "__main__"},
+    {"main", "pretrain", "ablation", "gsr.__main__", "index.__main__", "__main__"},
 )
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

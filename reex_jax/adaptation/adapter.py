@@ -10,17 +10,17 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
-from reex_jax.adaptation.corrections import compile_correction
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.programs import compile_correction, compile_embed
 from reex_jax.adaptation.replicas import AXIS, first_copy, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.state import AdaptState
-from reex_jax.adaptation.update import compile_embed, compile_update
+from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.device_gallery import DeviceGallery
@@ -78,9 +78,10 @@ class Adapter(GrowingAdapter):
         """
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
+        own = self._settings
         held = GallerySettings() if gallery_settings is None else gallery_settings
         axis = AXIS if held.layout == "split" else None
-        self._encoder = query_encoder(model, query, self._settings.parameters)
+        self._encoder = query_encoder(model, query, own.parameters, own.last_layers, own.remat)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
         if self._fusion:

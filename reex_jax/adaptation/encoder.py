@@ -10,13 +10,15 @@ from jaxtyping import Array, Float, Int, Key
 
 from reex_jax.adaptation.objective import Parameters
 from reex_jax.adaptation.shuffle import shuffle_between, shuffle_patches
-from reex_jax.errors import unknown
-from reex_jax.models.two_tower import TwoTower
+from reex_jax.errors import UserError, unknown
+from reex_jax.models.two_tower import Tower, TwoTower
 from reex_jax.settings.checks import one_of
 from reex_jax.settings.choices import PARAMETERS, QUERIES
 
 # A pytree of arrays with the query as first axis: pixels, token ids, or `fused.FusedTexts`.
 Inputs = Any
+# What the front of an encoder makes of them, a pytree with the query as first axis.
+Stream = Any
 
 
 class Constants(NamedTuple):
@@ -44,19 +46,29 @@ class QueryEncoder:
     """One tower of a model, split into what adapts and what does not.
 
     Attributes:
-        embed: (parameters, constants, inputs) -> [B, d] float32 unit.
+        front: (constants, inputs) -> a stream, the part that no adapted parameter precedes.
+        back: (parameters, constants, stream) -> [B, d] float32 unit; what follows.
         shuffle: (inputs, keys [B]) -> inputs with the parts of each query in random order.
         parameters: the adapted parameters of the source model.
         frozen: everything else of the tower, a pytree of arrays.
     """
 
-    embed: Callable[[Parameters, Constants, Inputs], jax.Array]
+    front: Callable[[Constants, Inputs], Stream]
+    back: Callable[[Parameters, Constants, Stream], jax.Array]
     shuffle: Callable[[Inputs, jax.Array], Inputs]
     parameters: Parameters
     frozen: Any
 
+    def embed(
+        self, parameters: Parameters, constants: Constants, inputs: Inputs
+    ) -> Float[Array, "batch dim"]:
+        """The whole tower."""
+        return self.back(parameters, constants, self.front(constants, inputs))
 
-def query_encoder(model: TwoTower, query: str, parameters: str) -> QueryEncoder:
+
+def query_encoder(
+    model: TwoTower, query: str, parameters: str, last_layers: int = 0, remat: str = "none"
+) -> QueryEncoder:
     """Splits a model's tower for adaptation; the model itself is not changed later on.
 
     Args:
@@ -64,26 +76,47 @@ def query_encoder(model: TwoTower, query: str, parameters: str) -> QueryEncoder:
         query: "image" or "text".
         parameters: what adapts: "layer_norms" are scales and biases of all LayerNorms,
             "block_layer_norms" not those outside the blocks, "all" is every parameter.
+        last_layers: only those of the last so many blocks and of what follows; 0 for all.
+        remat: what gradients compute again, one of `REMATS`.
 
     Raises:
-        UserError: an unknown name.
+        UserError: an unknown name, or more blocks than there are.
     """
     if query not in QUERIES:
         raise unknown("value of query:", query, QUERIES)
     one_of(PARAMETERS)("parameters", parameters)
     tower = model.query_tower(query)
-    filters: dict[str, Any] = {
-        "layer_norms": lambda path, _: tower.is_layer_norm(path),
-        "block_layer_norms": lambda path, _: tower.is_layer_norm(path) and tower.in_blocks(path),
-        "all": nnx.Param,
-    }
-    structure, adapted, *rest = nnx.split(tower.module, filters[parameters], ...)
-    (frozen,) = rest
+    if last_layers > tower.layers:
+        raise UserError(
+            f"last_layers is {last_layers}, but the {query} tower has {tower.layers} blocks; "
+            "0 takes all"
+        )
+    split = _split(tower, parameters, last_layers)
+    structure, whole = split.structure, last_layers in (0, tower.layers)
+    staged = tower.layers > 0 and not (whole and parameters == "all")
 
-    def embed(
-        parameters: Parameters, constants: Constants, inputs: Inputs
+    def front(constants: Constants, inputs: Inputs) -> Stream:
+        early, rest = constants.frozen
+        if not staged:
+            return inputs
+        flat = _flat(constants.source) | _flat(rest) | _flat(early)
+        module: Any = nnx.merge(structure, nnx.from_flat_state(flat))
+        stream = module.begin(inputs)
+        return stream if whole else module.run(module.enter(stream))
+
+    def back(
+        parameters_: Parameters, constants: Constants, stream: Stream
     ) -> Float[Array, "batch dim"]:
-        return nnx.merge(structure, parameters, constants.frozen)(inputs)
+        _, rest = constants.frozen
+        module: Any = nnx.merge(structure, parameters_, rest)
+        if not tower.layers:
+            embeddings: Float[Array, "batch dim"] = module(stream)
+            return embeddings
+        if not staged:
+            stream = module.begin(stream)
+        if whole:
+            stream = module.enter(stream)
+        return module.finish(module.run(stream, remat))
 
     def shuffle_tokens(
         ids: Int[Array, "batch length"], keys: Key[Array, " batch"]
@@ -91,4 +124,38 @@ def query_encoder(model: TwoTower, query: str, parameters: str) -> QueryEncoder:
         return jax.vmap(shuffle_between)(ids, *model.spans(ids), keys)
 
     shuffle = {"image": jax.vmap(shuffle_patches), "text": shuffle_tokens}[query]
-    return QueryEncoder(embed, shuffle, adapted, frozen)
+    return QueryEncoder(front, back, shuffle, split.adapted, (split.early, split.rest))
+
+
+class _Split(NamedTuple):
+    """The state of a tower in parts; `early` holds the blocks that do not adapt, if any."""
+
+    structure: Any
+    adapted: Any
+    early: Any
+    rest: Any
+
+
+def _split(tower: Tower, parameters: str, last_layers: int) -> _Split:
+    """What adapts, the blocks before the last `last_layers`, and everything else."""
+    structure, state = nnx.split(tower.module)
+    first = tower.layers - last_layers if last_layers else 0
+    adapted: dict[Any, Any] = {}
+    early: dict[Any, Any] = {}
+    rest: dict[Any, Any] = {}
+    for path, variable in _flat(state).items():
+        late = variable
+        if first and tower.in_blocks(path):
+            early[path] = variable.replace(variable[...][:first])
+            late = variable.replace(variable[...][first:])
+        moves = {
+            "layer_norms": tower.is_layer_norm(path),
+            "block_layer_norms": tower.is_layer_norm(path) and tower.in_blocks(path),
+            "all": True,
+        }[parameters] and not (first and tower.before_blocks(path))
+        (adapted if moves else rest)[path] = late
+    return _Split(structure, *map(nnx.from_flat_state, (adapted, early, rest)))
+
+
+def _flat(state: Any) -> dict[Any, Any]:
+    return dict(nnx.to_flat_state(state))

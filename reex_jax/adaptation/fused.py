@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Float, Int, Key
 
-from reex_jax.adaptation.encoder import Constants, QueryEncoder
+from reex_jax.adaptation.encoder import Constants, QueryEncoder, Stream
 from reex_jax.adaptation.objective import Parameters
 from reex_jax.errors import UserError, unknown
 from reex_jax.gsr.features import FusionFeatures
@@ -29,6 +29,20 @@ class FusedTexts(NamedTuple):
 
     ids: Int[Array, "batch length"]
     repair_ids: Int[Array, "batch another_length"]
+    features: FusionFeatures
+
+
+class FusedStreams(NamedTuple):
+    """Queries and their repairs behind the front of the encoder.
+
+    Attributes:
+        original: the stream of the queries.
+        repaired: that of their repairs.
+        features: four arrays [B] float32.
+    """
+
+    original: Stream
+    repaired: Stream
     features: FusionFeatures
 
 
@@ -72,14 +86,19 @@ def fused_encoder(encoder: QueryEncoder, rule: FusionRule, axis: str | None = No
     """
     fuse = FUSIONS[rule.name]
 
-    def embed(
-        parameters: Parameters, constants: Constants, inputs: FusedTexts
+    def front(constants: Constants, inputs: FusedTexts) -> FusedStreams:
+        original = encoder.front(constants, inputs.ids)
+        repaired = encoder.front(constants, inputs.repair_ids)
+        return FusedStreams(original, repaired, inputs.features)
+
+    def back(
+        parameters: Parameters, constants: Constants, streams: FusedStreams
     ) -> Float[Array, "batch dim"]:
-        original = encoder.embed(parameters, constants, inputs.ids)
-        repaired = encoder.embed(parameters, constants, inputs.repair_ids)
+        original = encoder.back(parameters, constants, streams.original)
+        repaired = encoder.back(parameters, constants, streams.repaired)
         gallery = Part(constants.gallery, constants.items, axis)
         temperature = constants.temperature
-        fused, _ = fuse(original, repaired, inputs.features, gallery, temperature, rule.settings)
+        fused, _ = fuse(original, repaired, streams.features, gallery, temperature, rule.settings)
         return fused
 
     def shuffle(inputs: FusedTexts, keys: Key[Array, " batch"]) -> FusedTexts:
@@ -88,4 +107,4 @@ def fused_encoder(encoder: QueryEncoder, rule: FusionRule, axis: str | None = No
             repair_ids=encoder.shuffle(inputs.repair_ids, keys),
         )
 
-    return replace(encoder, embed=embed, shuffle=shuffle)
+    return replace(encoder, front=front, back=back, shuffle=shuffle)

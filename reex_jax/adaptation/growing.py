@@ -152,7 +152,7 @@ class GrowingAdapter:
     @cached_property
     def _identity(self) -> dict[str, Any]:
         settings = self._own.to_dict() | self._settings.to_dict()
-        for name in ("devices", "seed"):  # the seed is part of the state
+        for name in ("devices", "remat", "seed"):  # the seed is part of the state
             del settings[name]
         return {
             "method": self._method,

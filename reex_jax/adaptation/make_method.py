@@ -1,6 +1,5 @@
 """From a method's name and settings to its objective."""
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -8,6 +7,7 @@ from typing import Any, get_type_hints
 
 from reex_jax.adaptation.objective import Objective
 from reex_jax.errors import UserError, unknown
+from reex_jax.named import load_named
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.fields import Settings
 from reex_jax.settings.methods import METHODS, Method, Unadapted
@@ -28,16 +28,7 @@ def find_method(method: str) -> Factory:
         if method not in METHODS:
             raise unknown("method", method, METHODS)
         method = METHODS[method]
-    module, _, name = method.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"method {method!r}: {error}; write module:function, and run where Python finds it"
-        ) from error
-    if not callable(found):
-        raise UserError(f"method {method!r} is no function that makes an Objective")
-    return found
+    return load_named(method, f"method {method!r}")
 
 
 def settings_class(method: str) -> type[Settings]:

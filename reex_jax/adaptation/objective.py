@@ -39,6 +39,7 @@ class Batch:
         key: random key of this batch and step.
         sources: the same queries, embedded by the source model; constant.
         counted: rows that are real and no repeats of recent queries.
+        changed: whether the queries are of another sort than those before.
         calibration: what the stream has shown of the gallery before this batch.
         ranking: how ranking corrects for hubs.
         shuffled: embeds the same queries with their parts (patches, tokens) in random order:
@@ -56,6 +57,7 @@ class Batch:
     key: Key[Array, ""]
     sources: Float[Array, "batch dim"]
     counted: Bool[Array, " batch"]
+    changed: Bool[Array, ""]
     calibration: Calibration
     ranking: Ranking
     shuffled: Callable[[], Float[Array, "batch dim"]]

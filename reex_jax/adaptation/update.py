@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int32, Key, Shaped
 
-from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder
+from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder, Stream
 from reex_jax.adaptation.guard import judge
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
 from reex_jax.adaptation.replicas import AXIS
 from reex_jax.adaptation.state import AdaptState, make_optimizer
-from reex_jax.retrieval.calibration import Calibration, new_queries, observe
+from reex_jax.retrieval.calibration import Calibration, arrive, observe
 from reex_jax.retrieval.part import Part
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.ranking import Ranking
@@ -55,9 +55,11 @@ class _View:
         encoder: embeds.
         constants: what it reads.
         inputs: of the device's own queries.
+        stream: these behind the frozen front of the encoder.
         mask: of the whole batch.
         sources: the whole batch, embedded by the source model.
         counted: rows that are real and no repeats of recent queries.
+        changed: whether the queries are of another sort than those before.
         calibration: before this batch.
         ranking: how ranking corrects for hubs.
         index: how many batches came before.
@@ -68,18 +70,20 @@ class _View:
     encoder: QueryEncoder
     constants: Constants
     inputs: Inputs
+    stream: Stream
     mask: Bool[Array, " batch"]
     sources: Float[Array, "batch dim"]
     counted: Bool[Array, " batch"]
+    changed: Bool[Array, ""]
     calibration: Calibration
     ranking: Ranking
     index: Int32[Array, ""]
     key: Key[Array, ""]
     axis: str | None
 
-    def embed(self, parameters: Parameters, inputs: Inputs) -> Float[Array, "batch dim"]:
-        """The whole batch, from every device's own inputs."""
-        return _gather(self.encoder.embed(parameters, self.constants, inputs))
+    def embed(self, parameters: Parameters) -> Float[Array, "batch dim"]:
+        """The whole batch, from every device's own queries."""
+        return _gather(self.encoder.back(parameters, self.constants, self.stream))
 
     def batch(self, step: Int32[Array, ""], parameters: Parameters) -> Batch:
         """The batch as a loss sees it at some parameters."""
@@ -89,10 +93,11 @@ class _View:
             own = len(jax.tree.leaves(self.inputs)[0])
             keys = _own_part(per_row_keys(key, self.mask.shape[0]), own)
             inputs = self.encoder.shuffle(self.inputs, keys)
-            return jax.lax.stop_gradient(self.embed(parameters, inputs))
+            embeddings = self.encoder.embed(parameters, self.constants, inputs)
+            return jax.lax.stop_gradient(_gather(embeddings))
 
         return Batch(
-            queries=self.embed(parameters, self.inputs),
+            queries=self.embed(parameters),
             gallery=self.constants.gallery,
             mask=self.mask,
             temperature=self.constants.temperature,
@@ -101,6 +106,7 @@ class _View:
             key=key,
             sources=self.sources,
             counted=self.counted,
+            changed=self.changed,
             calibration=self.calibration,
             ranking=self.ranking,
             shuffled=shuffled,
@@ -150,7 +156,7 @@ def make_update(
 
         if steps == 0:
             nothing = Diagnostics(jnp.float32(0), jnp.float32(1), jnp.int32(0), jnp.int32(0))
-            queries = view.embed(state.parameters, inputs) if objective.learns else view.sources
+            queries = view.embed(state.parameters) if objective.learns else view.sources
             return _seen(state, view, queries), queries, nothing
         state, (queries, losses, confident, skipped) = jax.lax.scan(
             one, state, jnp.arange(steps, dtype=jnp.int32)
@@ -158,7 +164,7 @@ def make_update(
         ranked = {
             "last_forward": lambda: queries[-1],
             "before": lambda: queries[0],
-            "after": lambda: view.embed(state.parameters, inputs),
+            "after": lambda: view.embed(state.parameters),
         }[settings.score]()
         verdict = judge(ranked, view.sources, whole_mask, failed=skipped.min() > 0)
         restored = verdict.ruined.astype(jnp.int32)
@@ -179,16 +185,19 @@ def _view(
     key: Key[Array, ""],
     axis: str | None,
 ) -> _View:
-    sources = _gather(encoder.embed(constants.source, constants, inputs))
-    counted = new_queries(state.calibration, sources, mask, ranking)
+    stream = encoder.front(constants, inputs)
+    sources = _gather(encoder.back(constants.source, constants, stream))
+    arrival = arrive(state.calibration, sources, mask, ranking)
     return _View(
         encoder,
         constants,
         inputs,
+        stream,
         mask,
         sources,
-        counted,
-        state.calibration,
+        arrival.counted,
+        arrival.changed,
+        arrival.calibration,
         ranking,
         state.batches,
         key,
@@ -286,16 +295,3 @@ def compile_update(
     """
     update = make_update(objective, encoder, settings, ranking, axis)
     return jax.pmap(update, axis_name=AXIS, devices=devices, donate_argnums=1)
-
-
-def compile_embed(
-    encoder: QueryEncoder, devices: Sequence[jax.Device]
-) -> Callable[[Constants, Parameters, Inputs], jax.Array]:
-    """Embeds a batch without learning, over devices; every argument has a leading device axis."""
-
-    def embed(
-        constants: Constants, parameters: Parameters, inputs: Inputs
-    ) -> Float[Array, "batch dim"]:
-        return _gather(encoder.embed(parameters, constants, inputs))
-
-    return jax.pmap(embed, axis_name=AXIS, devices=devices)

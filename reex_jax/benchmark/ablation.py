@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from reex_jax.benchmark.methods import check_methods, method_settings
 from reex_jax.benchmark.run import run_benchmark
+from reex_jax.benchmark.shard import Shard
 from reex_jax.errors import UserError
 from reex_jax.reporting.ablation_report import REFERENCES, Level
 from reex_jax.reporting.rows import Row
@@ -18,7 +19,7 @@ from reex_jax.settings.experiment import Experiment, Variant
 
 
 def run_ablation(
-    experiment: Experiment, arguments: Sequence[str] = ()
+    experiment: Experiment, arguments: Sequence[str] = (), shard: Shard | None = None
 ) -> tuple[RunFolder, list[Row], list[Level]]:
     """Measures the variants that `experiment.method` names, and the methods beside them.
 
@@ -28,6 +29,7 @@ def run_ablation(
     Args:
         experiment: every value of the run.
         arguments: see `run_benchmark`.
+        shard: see `run_benchmark`.
 
     Returns:
         the results folder, its rows, and the levels that they give results of.
@@ -37,7 +39,7 @@ def run_ablation(
     """
     check_ablation(experiment)
     methods = measured_methods(experiment)
-    folder, rows = run_benchmark(replace(experiment, method=tuple(methods)), arguments)
+    folder, rows = run_benchmark(replace(experiment, method=tuple(methods)), arguments, shard)
     return folder, rows, ablation_levels(experiment, methods)
 
 

@@ -1,19 +1,16 @@
 """What the numbers of a run depend on: settings that count, files, and code."""
 
-import ast
 import hashlib
-import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import reex_jax
+from reex_jax.benchmark.method_sources import method_sources
 from reex_jax.settings.choices import OFF
 from reex_jax.settings.experiment import Experiment
-from reex_jax.settings.methods import METHODS
 
 _PARTS = ("arrays", "adaptation", "corruptions", "datasets", "models", "queries", "retrieval")
-_METHODS = "reex_jax.adaptation.methods"
 
 
 def run_identity(experiment: Experiment, files: Sequence[str]) -> dict[str, Any]:
@@ -57,39 +54,22 @@ def counted_settings(experiment: Experiment) -> dict[str, Any]:
 def code_digests(experiment: Experiment) -> dict[str, str]:
     """SHA-256 of the source code that computes the numbers, by its part.
 
-    Of the methods only those that run; of a method of the user's own its file.
+    Of the methods only those that run; see `method_sources` for the user's own.
+
+    Raises:
+        UserError: a method whose code lies in no file.
     """
     root = Path(reex_jax.__file__).parent
     parts = [*_PARTS, "gsr"] if experiment.gsr.rewriter != OFF else list(_PARTS)
     digests = {part: _digest(_sources(root, part)) for part in parts}
     bases = dict.fromkeys(experiment.behind(method).method for method in experiment.method)
-    return digests | {f"method {name}": _digest(_method_sources(name)) for name in bases}
+    return digests | {f"method {name}": _digest(method_sources(name)) for name in bases}
 
 
 def _sources(root: Path, part: str) -> list[Path]:
     found = [root / f"{part}.py", *(root / part).rglob("*.py")]
     methods = root / "adaptation" / "methods"
     return sorted(path for path in found if path.is_file() and methods not in path.parents)
-
-
-def _method_sources(method: str) -> list[Path]:
-    """The file of a method, and those of the methods that it is built on."""
-    module = METHODS.get(method, method).partition(":")[0]
-    todo, done = [module], {}
-    while todo:
-        name = todo.pop()
-        spec = importlib.util.find_spec(name)
-        if name in done or spec is None or spec.origin is None:
-            continue
-        done[name] = Path(spec.origin)
-        todo += [other for other in _imports(done[name]) if other.startswith(f"{_METHODS}.")]
-    return [done[name] for name in sorted(done)]
-
-
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
 
 
 def _digest(paths: Sequence[Path]) -> str:

@@ -41,7 +41,7 @@ def make_adapter(
 ) -> Adapter:
     """The adapter with which the benchmark runs a method."""
     settings = method_settings(experiment, method, direction) | {"ranking": experiment.rank}
-    if experiment.repairs(direction):
+    if experiment.fuses(method, direction):
         gsr = experiment.gsr
         settings |= {"fusion": gsr.fusion, "fusion_settings": gsr.fusion_settings}
     base = experiment.behind(method).method

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -13,23 +12,21 @@ from tqdm import tqdm
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter
+from reex_jax.benchmark.shard import key_of, list_work
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.progress import Progress
 from reex_jax.queries.own import QuerySource
-from reex_jax.queries.streams import Pass, Stream, chosen_queries, list_passes, list_streams
+from reex_jax.queries.streams import Pass, Stream, chosen_queries
 from reex_jax.reporting.environment import peak_memory_mb
-from reex_jax.reporting.rows import Row, stream_key
+from reex_jax.reporting.rows import Row, StreamKey
 from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.retrieval.gallery import Gallery
 from reex_jax.settings.experiment import Experiment
 
 _log = logging.getLogger(__name__)
-
-StreamKey = tuple[Any, ...]
-"""A method and a stream, as `stream_key` gives them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +42,10 @@ class Prepared:
     repairs: Repairs | None = None
 
 
-def key_of(method: str, stream: Stream) -> StreamKey:
-    """What tells the row of a method on a stream from all others."""
-    return stream_key({"method": method} | vars(stream))
-
-
 def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
     """Measures every pass with a missing stream; writes and yields these one after the other."""
     experiment = run.experiment
-    passes = list_passes(list_streams(experiment), experiment.adapt.stream)
-    work = [
-        (method, direction, [one for one in passes if one.direction == direction])
-        for method in experiment.method
-        for direction in experiment.directions
-    ]
+    work = list_work(experiment)
     total = sum(len(own) for _, _, own in work)
     with Progress(total, unit="pass", shown=experiment.progress) as bar:
         for method, direction, own in work:
@@ -109,7 +96,7 @@ def _adapted(
                 adapter.reset(seed=one.streams[0].seed)
             elif not due[number - 1]:
                 _go_on(run, adapter, method, passes, number - 1)
-            results = _measure(run, adapter, one)
+            results = _measure(run, adapter, method, one)
             # Before the rows: these say that all of a stream is there.
             if number + 1 < len(passes) and passes[number + 1].carries_over:
                 adapter.save(_end(run.folder, method, one))
@@ -117,7 +104,7 @@ def _adapted(
         bar.update()
 
 
-def _measure(run: Prepared, adapter: Adapter, one: Pass) -> list[Measured]:
+def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Measured]:
     experiment = run.experiment
     return measure(
         adapter,
@@ -129,7 +116,7 @@ def _measure(run: Prepared, adapter: Adapter, one: Pass) -> list[Measured]:
         batch_size=experiment.batch_size,
         workers=experiment.data.workers,
         progress=experiment.progress,
-        repairs=run.repairs if experiment.repairs(one.direction) else None,
+        repairs=run.repairs if experiment.fuses(method, one.direction) else None,
     )
 
 
@@ -145,7 +132,7 @@ def _go_on(run: Prepared, adapter: Adapter, method: str, passes: Sequence[Pass],
             _go_on(run, adapter, method, passes, last - 1)
         else:
             adapter.reset(seed=passes[last].streams[0].seed)
-        _measure(run, adapter, passes[last])
+        _measure(run, adapter, method, passes[last])
 
 
 def _written(run: Prepared, method: str, result: Measured) -> Row:

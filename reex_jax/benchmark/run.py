@@ -7,19 +7,20 @@ from pathlib import Path
 from reex_jax.benchmark.evaluate import build_gallery
 from reex_jax.benchmark.identity import run_identity
 from reex_jax.benchmark.methods import check_methods
-from reex_jax.benchmark.passes import Prepared, StreamKey, key_of, run_passes
+from reex_jax.benchmark.passes import Prepared, run_passes
+from reex_jax.benchmark.shard import Shard, list_keys
 from reex_jax.datasets.load import load_data
 from reex_jax.gsr.repairs import ensure_repairs, rewriter_identity
 from reex_jax.models.load import load_model
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import run_queries
-from reex_jax.queries.streams import Stream, list_streams
+from reex_jax.queries.streams import Stream
 from reex_jax.queries.texts import text_queries
 from reex_jax.redaction import redacted
 from reex_jax.reporting.environment import describe_environment
 from reex_jax.reporting.events import write_events
-from reex_jax.reporting.rows import Row, read_rows, stream_key
+from reex_jax.reporting.rows import Row, StreamKey, read_rows, stream_key
 from reex_jax.reporting.run_folder import RunFolder, alone_in, open_run, run_id
 from reex_jax.settings.choices import OFF
 from reex_jax.settings.data import SCENES
@@ -27,13 +28,14 @@ from reex_jax.settings.experiment import Experiment
 
 
 def run_benchmark(
-    experiment: Experiment, arguments: Sequence[str] = ()
+    experiment: Experiment, arguments: Sequence[str] = (), shard: Shard | None = None
 ) -> tuple[RunFolder, list[Row]]:
     """Measures all methods on all streams; what an earlier, interrupted run finished is skipped.
 
     Args:
         experiment: every value of the run.
         arguments: the options of this command line, for commands that messages name.
+        shard: which share of the whole to measure; None for all of it.
 
     Returns:
         the results folder and its rows, method by method, in the order of the streams.
@@ -53,19 +55,17 @@ def run_benchmark(
         preprocessing=experiment.data.preprocessing,
         batch_size=experiment.batch_size,
     )
-    folder = _open_folder(experiment, model, arguments)
-    finished = {stream_key(row): row for row in read_rows(folder.metrics)}
-    streams = list_streams(experiment)
-    keys = [key_of(method, stream) for method in experiment.method for stream in streams]
-    missing = [key for key in keys if key not in finished]
-    if len(missing) < len(keys):
-        print(
-            f"{len(keys) - len(missing)} of {len(keys)} streams were measured before, in "
-            f"{folder.path}; remove that folder to measure them again",
-            flush=True,
-        )
-    if missing:
-        with alone_in(folder):
+    folder = _open_folder(experiment, model, arguments, shard)
+    keys = list_keys(experiment, shard)
+    finished = _finished(folder)
+    if all(key in finished for key in keys):
+        _print_finished(folder, len(keys), len(keys))
+        return folder, [finished[key] for key in keys]
+    with alone_in(folder):
+        finished = _finished(folder)  # a run that has just ended may have added some
+        missing = [key for key in keys if key not in finished]
+        _print_finished(folder, len(keys) - len(missing), len(keys))
+        if missing:
             run = _prepare(experiment, model, folder, missing, arguments)
             for row in run_passes(run, set(missing)):
                 finished[stream_key(row)] = row
@@ -73,7 +73,22 @@ def run_benchmark(
     return folder, [finished[key] for key in keys]
 
 
-def _open_folder(experiment: Experiment, model: TwoTower, arguments: Sequence[str]) -> RunFolder:
+def _finished(folder: RunFolder) -> dict[StreamKey, Row]:
+    return {stream_key(row): row for row in read_rows(folder.metrics)}
+
+
+def _print_finished(folder: RunFolder, count: int, total: int) -> None:
+    if count:
+        print(
+            f"{count} of {total} streams were measured before, in {folder.path}; remove that "
+            "folder to measure them again",
+            flush=True,
+        )
+
+
+def _open_folder(
+    experiment: Experiment, model: TwoTower, arguments: Sequence[str], shard: Shard | None
+) -> RunFolder:
     sha256 = model.sha256
     sentences = describe_sentences(sentence_kinds(experiment), experiment.corruptions.sentences)
     rewriter = None if experiment.gsr.rewriter == OFF else rewriter_identity(experiment.gsr)
@@ -87,6 +102,8 @@ def _open_folder(experiment: Experiment, model: TwoTower, arguments: Sequence[st
     environment = describe_environment(
         model.folder, sha256, sentences, rewriter, [redacted(word) for word in arguments]
     )
+    if shard is not None:
+        name, environment = name + shard.suffix, environment | {"shard": str(shard)}
     path = Path(experiment.results) / experiment.name / name
     return open_run(path, config, environment, identity)
 

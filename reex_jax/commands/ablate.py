@@ -1,7 +1,9 @@
 """The command `ablate`: what a method's settings are worth."""
 
 from reex_jax.benchmark.ablation import default_method, run_ablation
+from reex_jax.benchmark.shard import parse_shard
 from reex_jax.commands.arguments import Arguments
+from reex_jax.commands.run import joined_by
 from reex_jax.reporting.ablation_figure import draw_ablation
 from reex_jax.reporting.ablation_report import REFERENCES, ablation_csv, ablation_tables, find
 from reex_jax.reporting.comparison import comparison_table
@@ -10,7 +12,11 @@ from reex_jax.reporting.table import protocol_line
 
 def ablate(arguments: Arguments) -> None:
     """Runs the ablation and writes what it found to the results folder."""
-    folder, rows, levels = run_ablation(arguments.settings, arguments.given)
+    shard = parse_shard(arguments.options["shard"])
+    folder, rows, levels = run_ablation(arguments.settings, arguments.given, shard)
+    if shard is not None:
+        print(joined_by(folder, shard))
+        return
     default = default_method(arguments.settings)
     findings = find(folder, rows, levels, default)
     methods = list(dict.fromkeys(v.name for v in levels if v.group == REFERENCES))

@@ -3,6 +3,7 @@
 from reex_jax.commands.arguments import Option
 from reex_jax.commands.start import Command
 
+_SHARD = Option("shard", "measures one of several equal shares, for example --shard=3/8")
 _EXPERIMENT = "settings.experiment:Experiment"
 
 RUN = Command(
@@ -11,6 +12,7 @@ RUN = Command(
     "commands.run:run",
     _EXPERIMENT,
     example="experiments/scenes_c.py",
+    options=(_SHARD,),
 )
 ABLATE = Command(
     "ablate",
@@ -18,6 +20,7 @@ ABLATE = Command(
     "commands.ablate:ablate",
     _EXPERIMENT,
     example="experiments/ablation_exclusion.py",
+    options=(_SHARD,),
 )
 REPAIR = Command(
     "repair",
@@ -70,4 +73,53 @@ PRETRAIN = Command(
     example="experiments/pretrain_scenes.py",
 )
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, PRETRAIN)
+_IN_INDEX = Option("index", "the folder of the index", required=True)
+_SOURCE = (
+    Option("images", "a folder of pictures, WebDataset shards (*.tar), or a prepared set"),
+    Option("texts", "instead of pictures: a file of texts (.txt, .jsonl, .json, .csv)"),
+    Option("captions", "captions of a folder's pictures: .jsonl, .json or .csv"),
+    Option("model", "a checkpoint's folder or hub id; without it the index's, or the bundled one"),
+)
+INDEX = (
+    Command(
+        "index build",
+        "embeds pictures or texts into an index, or what is new of them",
+        "commands.index:build_index",
+        "settings.indexing:Indexing",
+        flag="build",
+        options=(*_SOURCE, Option("out", "the folder of the index", required=True)),
+    ),
+    Command(
+        "index add",
+        "embeds more pictures or texts into an index",
+        "commands.index:add_to_index",
+        "settings.indexing:Indexing",
+        flag="build",
+        options=(*_SOURCE, _IN_INDEX),
+    ),
+    Command(
+        "index remove",
+        "takes items out of an index",
+        "commands.index:remove_from_index",
+        options=(
+            _IN_INDEX,
+            Option("ids", "of the items, separated by commas"),
+            Option("ids_file", "a file with an id a line"),
+            Option("missing", "true: items whose files are no longer there"),
+        ),
+    ),
+    Command(
+        "index verify",
+        "reads a whole index and compares it with its check sums",
+        "commands.index:verify_index",
+        options=(_IN_INDEX,),
+    ),
+    Command(
+        "index stats",
+        "says what an index holds, of which model, and how large it is",
+        "commands.index:show_stats",
+        options=(_IN_INDEX,),
+    ),
+)
+
+COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, PRETRAIN)

@@ -9,7 +9,6 @@ needs no model and no server: whoever has one brings it. Interrupted, the same c
 where it stopped. Keys and passwords do not belong into --rewriter_args, which is stored.
 """
 
-import importlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from reex_jax.corruptions.text.rewrite import (
 )
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.errors import UserError
+from reex_jax.named import load_named
 
 
 def rewrite(arguments: Arguments) -> None:
@@ -89,13 +89,7 @@ def named_factory(spec: str, arguments: str) -> Callable[[str], Rewrite]:
     Raises:
         UserError: there is no such thing, or the arguments are no object.
     """
-    module, _, name = spec.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"--rewriter={spec}: cannot be loaded ({error}); name a function as MODULE:FACTORY"
-        ) from error
+    factory = load_named(spec, f"--rewriter={spec}:")
     try:
         keywords = json.loads(arguments or "{}")
     except ValueError as error:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from reex_jax.benchmark.run import run_benchmark
+from reex_jax.benchmark.shard import Shard, parse_shard
 from reex_jax.commands.arguments import Arguments
 from reex_jax.reporting.comparison import comparison_table, significance
 from reex_jax.reporting.rows import Row, by_ranking
@@ -56,11 +57,23 @@ def _titled(name: str, rows: Sequence[Row]) -> str:
     return f"Ranking: {name}\n\n{method_table(rows)}"
 
 
+def joined_by(folder: RunFolder, shard: Shard) -> str:
+    """Where the other shares of a run lie, and what joins them."""
+    all_of_them = f"{folder.path}".removesuffix(shard.suffix)
+    return (
+        f"this is share {shard}, in {folder.path}; when all {shard.of} are there, "
+        f"python -m reex_jax.report {all_of_them}-shard-* joins them"
+    )
+
+
 def run(arguments: Arguments) -> None:
     """Runs the benchmark, prints its table and writes it to the results folder."""
     for line in idle_settings(arguments.settings, arguments.given):
         print(line, file=sys.stderr)
-    folder, rows = run_benchmark(arguments.settings, arguments.given)
+    shard = parse_shard(arguments.options["shard"])
+    folder, rows = run_benchmark(arguments.settings, arguments.given, shard)
+    if shard is not None:
+        print(joined_by(folder, shard))
     report = f"{benchmark_report(folder, rows)}\n"
     (folder.path / "table.md").write_text(report, "utf-8")
     print(f"\n{report}\nwrote {folder.path}")

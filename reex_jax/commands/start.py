@@ -15,7 +15,7 @@ from absl import flags, logging
 from reex_jax.commands.arguments import Arguments, Option, parse_arguments, without_file
 from reex_jax.commands.experiment_file import sweeps_of
 from reex_jax.commands.help import command_help
-from reex_jax.errors import UserError
+from reex_jax.errors import UserError, unknown
 from reex_jax.settings.fields import Settings
 
 
@@ -70,6 +70,35 @@ def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
     flags.FLAGS(["reex_jax"])
     logging.set_verbosity(logging.WARNING)
     _without_traceback(lambda: find(command.work)(read_arguments(command, given)))
+
+
+def start_named(commands: Sequence[Command], group: str = "") -> None:
+    """Starts the command that this process's command line names, or lists those there are.
+
+    Names may have two words: `index build`. `index` alone lists all that begin so.
+
+    Args:
+        commands: which there are.
+        group: the first word of a name, where the program itself stands for it.
+    """
+    name, *rest = ([group] if group else []) + sys.argv[1:] or ["--help"]
+    by_name = {command.name: command for command in commands}
+    below = [one for one in commands if one.name.startswith(f"{name} ")]
+    if below and rest and f"{name} {rest[0]}" in by_name:
+        start(by_name[f"{name} {rest[0]}"], rest[1:])
+    asked = not rest or rest[0] in _HELP
+    if name in _HELP or (below and asked):
+        lines = [f"  {one.name:15}{one.summary}" for one in below or commands]
+        usage = "python -m reex_jax COMMAND --help tells what a command takes"
+        print("\n".join(["Commands:", *lines, "", usage]))
+        return
+    if name not in by_name:
+        given = f"{name} {rest[0]}" if below else name
+        sys.exit(f"error: {unknown('command', given, [one.name for one in below] or by_name)}")
+    start(by_name[name], rest)
+
+
+_HELP = ("--help", "-h", "help")
 
 
 def _without_traceback(work: Callable[[], Any]) -> NoReturn:

@@ -22,7 +22,11 @@ BUNDLED = "bundled"
 """Stands for the small model in this package."""
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-HUB_PATTERNS = ["*.json", "*.txt", WEIGHTS, "model-*-of-*.safetensors"]
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
+OPEN_CLIP_INDEX = "open_clip_model.safetensors.index.json"
+HUB_PATTERNS = ["*.json", "*.txt", "spiece.model", WEIGHTS, "model-*-of-*.safetensors"]
+OPEN_CLIP_PATTERNS = ["open_clip_model*.safetensors"]
 REVISIONS: Mapping[str, str] = MappingProxyType(
     {"openai/clip-vit-base-patch32": "c237dc49a33fc61debc9276459120b7eac67e7ef"}
 )
@@ -99,16 +103,33 @@ def weight_files(folder: str | Path) -> list[Path]:
             that is not there.
     """
     folder = home(folder)
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    if (folder / INDEX).is_file():
-        return _shards(folder / INDEX)
+    whole, index = _weight_names(folder)
+    if (folder / whole).is_file():
+        return [folder / whole]
+    if (folder / index).is_file():
+        return _shards(folder / index)
     if foreign := foreign_layout(folder):
         raise foreign
     raise UserError(
-        f"{folder / WEIGHTS}: not found, nor {INDEX}; a checkpoint folder needs its weights as "
+        f"{folder / whole}: not found, nor {index}; a checkpoint folder needs its weights as "
         "safetensors (a model on the hub may have them at another revision only)"
     )
+
+
+def is_open_clip(folder: Path) -> bool:
+    """Whether a folder must be read in open_clip's layout.
+
+    Many repositories hold a model in both layouts: Hugging Face's comes first.
+    """
+    if not (folder / OPEN_CLIP_CONFIG).is_file():
+        return False
+    weights = any((folder / name).is_file() for name in (WEIGHTS, INDEX))
+    return not (weights and (folder / "config.json").is_file())
+
+
+def _weight_names(folder: Path) -> tuple[str, str]:
+    """What the weights are called in a folder's layout: whole, and the index of shards."""
+    return (OPEN_CLIP_WEIGHTS, OPEN_CLIP_INDEX) if is_open_clip(folder) else (WEIGHTS, INDEX)
 
 
 def _shards(index: Path) -> list[Path]:
@@ -134,14 +155,19 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _snapshot(hub_id: str, revision: str | None, patterns: list[str]) -> Path:
+    return Path(
+        huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=patterns)
+    )
+
+
 def _download(hub_id: str, revision: str | None) -> Path:
     revision = revision or REVISIONS.get(hub_id)
     try:
-        folder = Path(
-            huggingface_hub.snapshot_download(
-                hub_id, revision=revision, allow_patterns=HUB_PATTERNS
-            )
-        )
+        folder = _snapshot(hub_id, revision, HUB_PATTERNS)
+        # Only where it has no other: the same weights twice would be gigabytes for nothing.
+        if is_open_clip(folder):
+            folder = _snapshot(hub_id, revision, OPEN_CLIP_PATTERNS)
     # Offline, unknown, private and gated raise unrelated types, and the transport adds its own.
     except Exception as error:
         at = f" at revision {revision!r}" if revision else ""
@@ -152,6 +178,6 @@ def _download(hub_id: str, revision: str | None) -> Path:
             f"checkpoint elsewhere and pass the path of its folder (config.json, {WEIGHTS}, "
             "tokenizer files)"
         ) from error
-    if not (folder / WEIGHTS).is_file() and not (folder / INDEX).is_file():
+    if not any((folder / name).is_file() for name in _weight_names(folder)):
         raise hub_layout(hub_id, revision)
     return folder

@@ -11,7 +11,11 @@ from reex_jax.errors import UserError
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 _CONVERT = (
     "convert it to model.safetensors (transformers: "
-    "CLIPModel.from_pretrained(folder).save_pretrained(new_folder))"
+    "CLIPModel, SiglipModel or BlipForImageTextRetrieval"
+    ".from_pretrained(folder).save_pretrained(new_folder))"
+)
+_CONVERT_OPEN_CLIP = (
+    "convert it to open_clip_model.safetensors (safetensors.torch.save_file of its state dict)"
 )
 _REVISION = (
     "the safetensors version: on the hub, often at a revision refs/pr/<number>, which Hugging "
@@ -42,13 +46,6 @@ def hub_layout(hub_id: str, revision: str | None) -> UserError:
 def _explained(where: str, names: Iterable[str]) -> UserError | None:
     """The first of what is recognised, best known first; None if nothing is."""
     names = list(names)
-    if own := [n for n in names if n.startswith("open_clip") and not n.endswith(PICKLED_SUFFIXES)]:
-        return UserError(
-            f"{where}{own[0]}: a checkpoint of OpenCLIP, whose layout is not read; give one in "
-            "Hugging Face's layout (config.json and model.safetensors): most OpenCLIP models of "
-            "the hub hold these too, others transformers' convert_clip_original_pytorch_to_hf.py "
-            "converts"
-        )
     variants = [n for n in names if n.startswith("model.") and n.endswith(".safetensors")]
     if variants and "model.safetensors" not in names:
         return UserError(
@@ -56,8 +53,9 @@ def _explained(where: str, names: Iterable[str]) -> UserError | None:
             "(float16 and bfloat16 are read too) or download the whole one"
         )
     if pickled := [name for name in names if name.endswith(PICKLED_SUFFIXES)]:
+        convert = _CONVERT_OPEN_CLIP if pickled[0].startswith("open_clip") else _CONVERT
         return UserError(
             f"{where}{pickled[0]}: pickled weights are refused, because loading a pickle can "
-            f"execute any code in it; {_CONVERT} or download {_REVISION}"
+            f"execute any code in it; {convert} or download {_REVISION}"
         )
     return None

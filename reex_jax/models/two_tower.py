@@ -18,18 +18,44 @@ PathInTower = tuple[Any, ...]
 """Of a parameter, as `nnx.to_flat_state` gives it."""
 
 
+class Stages(Protocol):
+    """A tower's module in four stages, so that what does not adapt need not run again.
+
+    `finish(run(enter(begin(inputs))))` are unit embeddings [B, d] float32. A stream between two
+    stages is a pytree with the query as first axis. Every parameter of the blocks has the layer as
+    its first axis, and `run` goes through as many layers as the parameters have.
+    """
+
+    def begin(self, inputs: Any) -> Any:
+        """What no LayerNorm precedes."""
+
+    def enter(self, stream: Any) -> Any:
+        """What stands between that and the first block."""
+
+    def run(self, stream: Any, remat: str = "none") -> Any:
+        """The blocks; `remat`, one of `settings.choices.REMATS`, says what a gradient keeps."""
+
+    def finish(self, stream: Any) -> Any:
+        """From the stream behind the last block to embeddings."""
+
+
 class Tower(NamedTuple):
     """The tower that embeds queries.
 
     Attributes:
-        module: inputs with the query as first axis -> unit embeddings [B, d] float32.
+        module: inputs with the query as first axis -> unit embeddings [B, d] float32; with `Stages`
+            where there are `layers`.
         is_layer_norm: whether a parameter is scale or bias of a LayerNorm.
         in_blocks: whether a parameter stands inside the blocks.
+        before_blocks: whether it stands before them.
+        layers: how many blocks there are; 0 for a module without `Stages`, which always runs whole.
     """
 
     module: nnx.Module
     is_layer_norm: Callable[[PathInTower], bool]
     in_blocks: Callable[[PathInTower], bool]
+    before_blocks: Callable[[PathInTower], bool]
+    layers: int
 
 
 class TwoTower(Protocol):

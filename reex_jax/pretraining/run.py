@@ -15,7 +15,7 @@ from reex_jax.models.clip.checkpoint import read_model, save_model
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
 from reex_jax.models.clip.model import ClipModel
 from reex_jax.models.clip.tokenizer import Tokenizer
-from reex_jax.models.clip.transformer import compute_dtype
+from reex_jax.models.transformer import compute_dtype
 from reex_jax.pretraining import vocabulary
 from reex_jax.pretraining.batches import BatchSource, training_batches
 from reex_jax.pretraining.loop import LoopSettings, data_mesh, train

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
-from reex_jax.corruptions.text.sentences import SentenceRewrites, how_to_make, read_rewrites
+from reex_jax.corruptions.text.sentences import (
+    Rewritten,
+    SentenceRewrites,
+    how_to_make,
+    read_rewrites,
+)
+from reex_jax.datasets import scene_sentences
 from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.datasets.scene_sentences import rewrite_scene_caption
 from reex_jax.errors import UserError
-from reex_jax.settings.choices import TEXT_TO_IMAGE
+from reex_jax.settings.choices import RULES, TEXT_TO_IMAGE
 from reex_jax.settings.experiment import Experiment
 
 
@@ -34,7 +41,7 @@ def describe_sentences(kinds: Sequence[str], sentences_file: str) -> dict[str, s
     """
     if not kinds:
         return None
-    path = Path(sentences_file)
+    path = Path(scene_sentences.__file__ if sentences_file == RULES else sentences_file)
     try:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -52,7 +59,7 @@ def load_sentences(
 
     Args:
         kinds: the run's text corruptions, of any sort.
-        sentences_file: a file of `python -m reex_jax rewrite`, or empty.
+        sentences_file: a file of `python -m reex_jax rewrite`, RULES, or empty.
         data: the run's data set.
 
     Returns:
@@ -69,6 +76,13 @@ def load_sentences(
             f"corruptions.text has {', '.join(wanted)}, but corruptions.sentences names no file of "
             f"rewritten captions; {how_to_make(wanted)}"
         )
+    if sentences_file == RULES:
+        texts = {
+            (kind, name): Rewritten(caption, rewrite_scene_caption(caption, kind))
+            for kind in wanted
+            for name, caption in zip(data.caption_ids, data.captions, strict=True)
+        }
+        return SentenceRewrites(RULES, texts)
     rewrites = read_rewrites(Path(sentences_file))
     rewrites.check(wanted, data.caption_ids, data.captions)
     return rewrites

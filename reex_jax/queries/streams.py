@@ -65,7 +65,7 @@ def list_streams(experiment: Experiment) -> list[Stream]:
             streams.extend(
                 Stream(direction, kind, severity, seed)
                 for kind in experiment.kinds(direction)
-                for severity in corruptions.severities
+                for severity in experiment.severities(kind)
             )
     return streams
 

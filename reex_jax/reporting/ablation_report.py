@@ -108,7 +108,7 @@ def find(
 
 
 def _finding(level: Level, own: Sequence[Row], hits: np.ndarray, base: np.ndarray) -> Finding:
-    means = means_by_seed(own, "recall@1")
+    means = means_by_seed(own, "recall@1") or [math.nan]
     difference, p = (0.0, math.nan) if level.is_default else paired_difference(hits, base)
     return Finding(
         level,

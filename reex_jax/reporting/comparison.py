@@ -79,10 +79,9 @@ def _line(own: Sequence[Row], streams: Sequence[tuple[str, int]]) -> list[str]:
     ]
     cells = [mean_and_spread(values, "±") if values else "-" for values in found]
     corrupted = [r for r in own if r["corruption"] != CLEAN]
-    # Means over different corruptions, or over different ones in each seed, do not compare.
-    whole = corrupted and all(found) and len({len(values) for values in found}) == 1
-    mean = mean_and_spread(means_by_seed(corrupted, "recall@1"), "±") if whole else "-"
-    return [*cells, mean]
+    # Means over different corruptions do not compare.
+    means = means_by_seed(corrupted, "recall@1") if all(found) else []
+    return [*cells, mean_and_spread(means, "±")]
 
 
 def significance(folder: RunFolder, rows: Sequence[Row]) -> str:

@@ -10,13 +10,15 @@ from typing import Any
 from reex_jax.errors import UserError
 
 Row = dict[str, Any]
+StreamKey = tuple[Any, ...]
+"""A method and a stream, as `stream_key` gives them."""
 STREAM_KEYS = ("method", "direction", "corruption", "severity", "seed")
 _TEXTS = STREAM_KEYS[:3]
 _CALIBRATED = "calibrated_"
 _log = logging.getLogger(__name__)
 
 
-def stream_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def stream_key(row: Mapping[str, Any]) -> StreamKey:
     """What tells one line of metrics.jsonl from another."""
     return tuple(row[name] for name in STREAM_KEYS)
 

@@ -47,9 +47,17 @@ class RunFolder:
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def environment_file(self) -> Path:
+        return self.path / "environment.json"
+
     def config(self) -> dict[str, Any]:
         """The run's resolved configuration."""
-        return _read_object(self.path / "config.json")
+        return _read_object(self.config_file)
 
     def ranks(self, row: Mapping[str, Any], ranking: str = "plain") -> Path:
         """Where a stream's ranks lie: [num_queries] int32, zero-based, of the best right answer.
@@ -104,9 +112,7 @@ def open_run(
     environment: Mapping[str, Any],
     identity: Mapping[str, Any],
 ) -> RunFolder:
-    """Makes the folder, or opens it again after an interruption.
-
-    A last line of metrics.jsonl that a crash cut short is taken out, with a warning.
+    """Makes the folder, or opens it again; what it holds already stays as it is.
 
     Args:
         path: the folder.
@@ -115,30 +121,34 @@ def open_run(
         identity: what the numbers depend on, plain JSON values; kept in environment.json.
 
     Raises:
-        UserError: the folder holds a run of another identity, or its files are damaged.
+        UserError: the folder holds a run of another identity, its files are damaged, or another
+            run is making it at this moment.
     """
     _make(path)
-    config_file, environment_file = path / "config.json", path / "environment.json"
-    metrics = RunFolder(path).metrics
-    if not config_file.exists() and metrics.exists() and metrics.stat().st_size:
-        raise UserError(
-            f"{path} holds results but no config.json, so nobody knows what was measured; set "
-            "run_id to another name, or remove the folder"
-        )
-    if config_file.exists():
-        _read_object(config_file)
-        saved = _read_object(environment_file).get("identity")
-        if saved != identity:
-            raise UserError(
-                f"{path} holds a run with another {_difference(saved, identity)}; "
-                "set run_id to another name, or remove the folder"
-            )
-    else:
-        _write_whole(environment_file, _text({**environment, "identity": identity}))
-        _write_whole(config_file, _text(config))
     folder = RunFolder(path)
-    _drop_torn_line(folder.metrics)
+    if not folder.config_file.exists():
+        with _lock(path):
+            if not folder.config_file.exists():  # another run may have been faster
+                _describe(folder, config, {**environment, "identity": identity})
+    folder.config()
+    saved = _read_object(folder.environment_file).get("identity")
+    if saved != identity:
+        raise UserError(
+            f"{path} holds a run with another {_difference(saved, identity)}; "
+            "set run_id to another name, or remove the folder"
+        )
     return folder
+
+
+def _describe(folder: RunFolder, config: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+    metrics = folder.metrics
+    if metrics.exists() and metrics.stat().st_size:
+        raise UserError(
+            f"{folder.path} holds results but no config.json, so nobody knows what was measured; "
+            "set run_id to another name, or remove the folder"
+        )
+    _write_whole(folder.environment_file, _text(environment))
+    _write_whole(folder.config_file, _text(config))
 
 
 def _make(path: Path) -> None:
@@ -154,17 +164,27 @@ def _make(path: Path) -> None:
 def alone_in(folder: RunFolder) -> Iterator[None]:
     """Keeps other runs out of a folder while its streams are measured.
 
-    The system lets go of the lock when the process ends, however it ends.
+    A last line of metrics.jsonl that a crash cut short is taken out, with a warning. Only here,
+    since outside it may be one that another run is just writing. Rows that were read before may
+    lack what that run has measured in the meantime.
 
     Raises:
         UserError: another run works there.
     """
-    lock = FileLock(folder.path / ".lock")
+    with _lock(folder.path):
+        _drop_torn_line(folder.metrics)
+        yield
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """The system lets go of it when the process ends, however it ends."""
+    lock = FileLock(path / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"{folder.path}: another run is measuring there; wait for it to end, then start the "
+            f"{path}: another run is measuring there; wait for it to end, then start the "
             "same command again, or set run_id to another name"
         ) from None
     try:

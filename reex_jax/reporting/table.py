@@ -96,10 +96,21 @@ def mean_and_spread(values: Sequence[float], sign: str = " ± ") -> str:
 
 
 def means_by_seed(rows: Sequence[Row], metric: str) -> list[float]:
-    """The mean of a metric over corruptions, one for each seed in rising order."""
+    """The mean of a metric over corruptions, one for each seed in rising order.
+
+    None at all unless every corruption has the metric for every seed: means over different
+    corruptions do not compare.
+    """
     seeds = sorted({r["seed"] for r in rows})
-    by_seed = [values_of([r for r in rows if r["seed"] == seed], metric) for seed in seeds]
-    return [float(np.mean(values)) for values in by_seed if values]
+    streams = {(r["corruption"], r["severity"]) for r in rows}
+    measured = {
+        (r["corruption"], r["severity"], r["seed"]) for r in rows if r.get(metric) is not None
+    }
+    if len(measured) < len(streams) * len(seeds):
+        return []
+    return [
+        float(np.mean(values_of([r for r in rows if r["seed"] == seed], metric))) for seed in seeds
+    ]
 
 
 def values_of(rows: Sequence[Row], metric: str) -> list[float]:
@@ -117,7 +128,10 @@ def _cells(rows: Sequence[Row]) -> list[str]:
 
 
 def _mean_cells(rows: Sequence[Row]) -> list[str]:
-    """The line of means over all corruptions: averaged within each seed, then over seeds."""
+    """The line of means over all corruptions: averaged within each seed, then over seeds.
+
+    A dash for a metric that a corruption lacks in some seed.
+    """
     return [mean_and_spread(means_by_seed(rows, m)) for m in (*_METRICS, "median_rank")]
 
 

@@ -5,7 +5,8 @@ of exp(similarity / t) over the queries seen so far is taken back from its score
 softmax (Smith et al., ICLR 2017), kept online as one vector. "sinkhorn" first divides each query's
 masses by their sum under the present correction: one online step of Sinkhorn's iteration
 (relatives: QB-Norm, Bogolin et al., CVPR 2022; Dual Bank Sinkhorn, Pan et al., 2025). A query that
-nearly repeats a recent one adds nothing: popular items are no hubs.
+nearly repeats a recent one adds nothing: popular items are no hubs. When another sort of queries
+arrives (`retrieval.shift`), all begins anew: the last sort's hubs are not theirs.
 """
 
 from functools import partial
@@ -19,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int32
 from reex_jax.arrays import cosines
 from reex_jax.retrieval.chunks import DEFAULT_CHUNK, Chunk, scan_chunks
 from reex_jax.retrieval.part import Searched, as_part
+from reex_jax.retrieval.shift import Sort, follow, no_sort
 from reex_jax.retrieval.softmax import softmax_over
 from reex_jax.settings.ranking import Ranking
 
@@ -32,17 +34,48 @@ class Calibration(NamedTuple):
         log_mass: log of the sum over counted queries of exp(similarity / t); -1e30 at the start.
         seen: how many queries that sums.
         recent: the source model's embeddings of the last counted queries; unused rows are 0.
+        sort: statistics of the queries since they last changed.
     """
 
     log_mass: Float[Array, " items"]
     seen: Float[Array, ""]
     recent: Float[Array, "recent dim"]
+    sort: Sort
 
 
 def nothing_seen(items: int, dim: int, settings: Ranking) -> Calibration:
     """The state before the first query: it changes no ranking."""
     recent = jnp.zeros((settings.recent, dim), jnp.float32)
-    return Calibration(jnp.full(items, _EMPTY, jnp.float32), jnp.float32(0), recent)
+    mass = jnp.full(items, _EMPTY, jnp.float32)
+    return Calibration(mass, jnp.float32(0), recent, no_sort(dim))
+
+
+class Arrival(NamedTuple):
+    """What a batch is to the stream so far.
+
+    Attributes:
+        calibration: before the batch; empty where the queries are of another sort.
+        counted: rows that are real and repeat neither a recent query nor an earlier row.
+        changed: whether the queries are of another sort than those before.
+    """
+
+    calibration: Calibration
+    counted: Bool[Array, " batch"]
+    changed: Bool[Array, ""]
+
+
+def arrive(
+    state: Calibration,
+    sources: Float[Array, "batch dim"],
+    mask: Bool[Array, " batch"],
+    settings: Ranking,
+) -> Arrival:
+    """Compares a batch with the stream before it; see `new_queries` and `shift.follow`."""
+    counted = new_queries(state, sources, mask, settings)
+    sort, changed = follow(state.sort, sources, counted, settings.shift_above)
+    nothing = nothing_seen(len(state.log_mass), sources.shape[1], settings)
+    kept = jax.tree.map(lambda new, old: jnp.where(changed, new, old), nothing, state)
+    return Arrival(kept._replace(sort=sort), counted, changed)
 
 
 def new_queries(
@@ -115,7 +148,8 @@ def observe(
     old = jnp.ones(state.recent.shape[0], bool)
     order = jnp.argsort(jnp.concatenate([old, counted]), stable=True)[-state.recent.shape[0] :]
     recent = jnp.concatenate([state.recent, sources])[order]
-    return Calibration(mass, state.seen + counted.sum(dtype=jnp.float32), recent)
+    seen = state.seen + counted.sum(dtype=jnp.float32)
+    return state._replace(log_mass=mass, seen=seen, recent=recent)
 
 
 def hubness(state: Calibration, settings: Ranking) -> Float[Array, " items"]:

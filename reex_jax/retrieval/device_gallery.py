@@ -129,51 +129,53 @@ class DeviceGallery:
             k: from `check_k`.
             corrections: [devices, places] float32, the same on every device.
         """
-        scores, positions = self._run(partial(_best, k=k), ("best", k), queries, corrections)
+        scores, positions = self._run(partial(_best, k=k), ("best", k), corrections, queries)
         return scores, positions
 
     def cosines(self, queries: jax.Array) -> np.ndarray:
         """All cosines [B, N] float32; on the host."""
-        return self._run(_cosines, "cosines", queries, None)[:, : self.size]
+        return self._run(_cosines, "cosines", None, queries)[:, : self.size]
 
     def ranks(
         self, queries: jax.Array, answers: ArrayLike, corrections: jax.Array | None = None
     ) -> np.ndarray:
         """Where right answers stand, see `ranks_of`; on the host."""
-        both = (queries, jnp.asarray(answers, jnp.int32))
-        return self._run(_ranks, "ranks", both, corrections)
+        answers = jnp.asarray(answers, jnp.int32)
+        return self._run(_ranks, "ranks", corrections, queries, answers)
 
-    def _run(self, work: Program, name: Any, queries: Any, corrections: jax.Array | None) -> Any:
-        """What a program of (queries, gallery, correction) gives; on the host."""
+    def _run(
+        self, work: Program, name: Any, corrections: jax.Array | None, *inputs: jax.Array
+    ) -> Any:
+        """What a program of (gallery, correction, inputs) gives; on the host."""
         split = self._placement.split
         if name not in self._programs:
-            axis, devices = self.axis, self._placement.devices
-
-            def whole(
-                queries: Any, rows: jax.Array, items: jax.Array, correction: jax.Array | None
-            ) -> Any:
-                return work(queries, Part(rows, items, axis), correction)
-
-            def first(
-                queries: Any, rows: jax.Array, items: jax.Array, correction: jax.Array | None
-            ) -> Any:
-                own = None if correction is None else correction[0]
-                return whole(queries, rows[0], items, own)
-
-            if split:
-                axes = (None, 0, None, 0)
-                self._programs[name] = jax.pmap(
-                    whole, axis_name=AXIS, in_axes=axes, devices=devices
-                )
-            else:
-                self._programs[name] = jax.jit(first)
+            self._programs[name] = self._compiled(work, len(inputs))
         rows = self.rows if split else self._buffers[0]
         if not split and corrections is not None:
             corrections = corrections.addressable_shards[0].data
-        found = self._programs[name](queries, rows, jnp.int32(self.size), corrections)
+        found = self._programs[name](rows, jnp.int32(self.size), corrections, *inputs)
         if split:
             found = jax.tree.map(lambda x: x.addressable_shards[0].data[0], found)
         return jax.device_get(found)
+
+    def _compiled(self, work: Program, inputs: int) -> Program:
+        axis = self.axis
+
+        def on_all(
+            rows: jax.Array, items: jax.Array, correction: jax.Array | None, *inputs: jax.Array
+        ) -> Any:
+            return work(Part(rows, items, axis), correction, *inputs)
+
+        def on_first(
+            rows: jax.Array, items: jax.Array, correction: jax.Array | None, *inputs: jax.Array
+        ) -> Any:
+            return on_all(rows[0], items, None if correction is None else correction[0], *inputs)
+
+        if not self._placement.split:
+            return jax.jit(on_first)
+        axes = (0, None, 0, *[None] * inputs)
+        devices = self._placement.devices
+        return jax.pmap(on_all, axis_name=AXIS, in_axes=axes, devices=devices)
 
     def _empty(self, wanted: int) -> list[jax.Array]:
         places = self._placement.places(wanted + self._settings.spare)
@@ -191,15 +193,15 @@ class DeviceGallery:
 
 
 def _cosines(
-    queries: Float[Array, "batch dim"], gallery: Part, correction: None
+    gallery: Part, correction: None, queries: Float[Array, "batch dim"]
 ) -> Float[Array, "batch places"]:
     return gallery.whole(cosines(queries, as_float32(gallery.rows)), axis=1)
 
 
 def _best(
-    queries: Float[Array, "batch dim"],
     gallery: Part,
     correction: Float[Array, " places"] | None,
+    queries: Float[Array, "batch dim"],
     k: int,
 ) -> tuple[Float[Array, "batch k"], Int32[Array, "batch k"]]:
     scores, positions = best_items(queries, gallery, k, correction)
@@ -207,9 +209,9 @@ def _best(
 
 
 def _ranks(
-    queries_and_answers: tuple[Float[Array, "batch dim"], Int32[Array, "batch answers"]],
     gallery: Part,
     correction: Float[Array, " places"] | None,
+    queries: Float[Array, "batch dim"],
+    answers: Int32[Array, "batch answers"],
 ) -> Int32[Array, "batch answers"]:
-    queries, answers = queries_and_answers
     return answer_ranks(queries, gallery, answers, correction)

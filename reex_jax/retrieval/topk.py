@@ -92,7 +92,7 @@ def best_items(
     return best_of_devices(best, part, k)
 
 
-Found = tuple[Float[Array, "batch k"], Int32[Array, "batch k"]]
+Found = tuple[Float[Array, "batch found"], Int32[Array, "batch found"]]
 """Scores, best first, and positions of each query's best items so far."""
 
 
@@ -113,7 +113,9 @@ def keep_best(
     return top, jnp.take_along_axis(labels, at, axis=1)
 
 
-def best_of_devices(best: Found, part: Part, k: int) -> Found:
+def best_of_devices(
+    best: Found, part: Part, k: int
+) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
     """The k best of what each device found among its own rows."""
     if part.axis is None and best[0].shape[1] == k:
         return best

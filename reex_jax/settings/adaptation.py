@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from reex_jax.settings.checks import LARGE, integer, number, one_of
-from reex_jax.settings.choices import PARAMETERS, PROTOCOLS, SCORES
+from reex_jax.settings.choices import PARAMETERS, PROTOCOLS, REMATS, SCORES
 from reex_jax.settings.fields import Settings, setting
 
 
@@ -18,6 +18,15 @@ class SharedSettings(Settings):
     )
     weight_decay: float = setting(1e-4, "of AdamW, decoupled", number(0, 1))
     score: str = setting("last_forward", "which embeddings are ranked", one_of(SCORES))
+    last_layers: int = setting(
+        0, "how many of the last blocks adapt, with what follows them; 0: all", integer(0, 4096)
+    )
+    remat: str = setting(
+        "none",
+        "what gradients compute again to save memory; dots: all but products with weights",
+        one_of(REMATS),
+        counted=False,
+    )
     devices: int = setting(
         1, "how many share a batch; 0 for all of this machine", integer(0, 4096), counted=False
     )

@@ -22,6 +22,12 @@ QUERY_OF: Mapping[str, str] = MappingProxyType(dict(zip(DIRECTIONS, QUERIES, str
 CLEAN = "clean"
 """The corruption of a stream without any."""
 
+RULES = "rules"
+"""In the place of a file of rewritten captions: scenes have rules that rewrite theirs."""
+
+REPAIRED = " + repair"
+"""Behind the name of a method in rows of repaired queries, where others stand beside them."""
+
 ON_ERROR = ("raise", "skip")
 """What happens when files of a data set are faulty."""
 
@@ -33,6 +39,9 @@ PARAMETERS = ("layer_norms", "block_layer_norms", "all")
 
 SCORES = ("last_forward", "before", "after")
 """Which embeddings are ranked."""
+
+REMATS = ("none", "dots")
+"""What a gradient computes again instead of keeping it: nothing, or all but products."""
 
 PROTOCOLS = ("reset", "continual", "mixed")
 """In which passes a method sees the streams."""

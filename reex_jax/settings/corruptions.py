@@ -17,5 +17,7 @@ class Corruptions(Settings):
     clean: bool = setting(True, "whether clean queries are a stream too", flag)
     image: tuple[str, ...] = setting((), "kinds for images", some_of(IMAGE_CORRUPTIONS, empty=True))
     text: tuple[str, ...] = setting((), "kinds for captions", some_of(TEXT_SEVERITIES, empty=True))
-    sentences: str = setting("", "file in which sentence kinds look up their texts", checks.path)
+    sentences: str = setting(
+        "", "file of sentence kinds' texts; 'rules': made by the rules of scenes", checks.path
+    )
     severities: tuple[int, ...] = setting((5,), "how strong", integers(1, HIGHEST_SEVERITY))

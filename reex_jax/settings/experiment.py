@@ -32,10 +32,12 @@ from reex_jax.settings.choices import (
     OFF,
     PRECISIONS,
     QUERY_OF,
+    REPAIRED,
+    RULES,
     TEXT_TO_IMAGE,
 )
 from reex_jax.settings.corruptions import Corruptions
-from reex_jax.settings.data import Data
+from reex_jax.settings.data import SCENES, Data
 from reex_jax.settings.fields import Settings, section, setting
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
@@ -166,13 +168,31 @@ class Experiment(Settings):
         return self.corruptions.image if direction == IMAGE_TO_TEXT else self.corruptions.text
 
     def behind(self, name: str) -> Variant:
-        """The variant that a name of `method` stands for; one without changes for a method."""
+        """The variant that a name of `method` stands for; one without changes for a method.
+
+        A name of `measured` does as well.
+        """
+        name = name.removesuffix(REPAIRED)
         found = [variant for variant in self.variants if variant.name == name]
         return found[0] if found else Variant(name, name)
 
+    def severities(self, kind: str) -> tuple[int, ...]:
+        """At which severities a corruption runs: sentence kinds of our own have only one."""
+        alone = kind in SENTENCE_KINDS and not self.data.released_captions
+        return (1,) if alone else self.corruptions.severities
+
     def repairs(self, direction: str) -> bool:
-        """Whether the queries of a direction come with repairs."""
+        """Whether queries of a direction come with repairs."""
         return self.gsr.rewriter != OFF and direction == TEXT_TO_IMAGE
+
+    def measured(self, direction: str) -> tuple[str, ...]:
+        """What rows of a direction are named by: `method`, and each with repair where both run."""
+        both = self.repairs(direction) and self.gsr.compare
+        return self.method + tuple(f"{name}{REPAIRED}" for name in self.method if both)
+
+    def fuses(self, measured: str, direction: str) -> bool:
+        """Whether a name of `measured` fuses queries with their repairs."""
+        return self.repairs(direction) and (not self.gsr.compare or measured.endswith(REPAIRED))
 
     def own_settings(self, name: str, direction: str) -> dict[str, Any]:
         """The settings below `settings` of the method behind a name, changes included."""
@@ -198,6 +218,9 @@ class Experiment(Settings):
         labels = [variant.name for variant in self.variants]
         if len({*labels, *METHODS}) < len(labels) + len(METHODS):
             raise UserError(f"variants has the names {labels}; each must differ, also from methods")
+        for name in (*self.method, *labels):
+            if name.endswith(REPAIRED):
+                raise UserError(f"{name!r} ends like rows of repaired queries; name it otherwise")
         for key, name in self._named():
             if name not in METHODS and ":" not in name:
                 raise unknown(key, name, [*METHODS, *labels])
@@ -215,7 +238,7 @@ class Experiment(Settings):
     def _check_severities(self) -> None:
         for name in (*self.corruptions.image, *self.corruptions.text):
             high = self._highest_severity(name)
-            too_high = [s for s in self.corruptions.severities if s > high]
+            too_high = [s for s in self.severities(name) if s > high]
             if too_high:
                 raise UserError(
                     f"corruptions.severities has {too_high[0]}, but {name} ends at severity {high};"
@@ -232,6 +255,11 @@ class Experiment(Settings):
     def _check_sentences(self) -> None:
         """Sentence kinds are read from exactly one place."""
         released, rewritten = self.data.released_captions, self.corruptions.sentences
+        if rewritten == RULES and self.data.name != SCENES:
+            raise UserError(
+                f"corruptions.sentences is {RULES!r}, but only scenes have rules and data.name is "
+                f"{self.data.name!r}; name a file of rewritten captions"
+            )
         kinds = [name for name in self.corruptions.text if name in SENTENCE_KINDS]
         if kinds and not released and not rewritten:
             raise UserError(

@@ -142,9 +142,7 @@ class Reex(Method):
     gap_weight: float = setting(0.0, "of TCR's EMG", WEIGHT)
     adam_eps: float = setting(1e-2, "of Adam; large ones make small gradients small steps", WEIGHT)
     full_batch: int = setting(64, "batch size from which the whole rate counts", integer(1))
-    shift_above: float = setting(
-        4.0, "times the expected change of the mean query that put the source back; 0: off", WEIGHT
-    )
+    restart: bool = setting(True, "whether another sort of queries puts the source back")
     source_decay: float = setting(0.03, "share of the way back to the source, each step", SHARE)
     share: float = setting(0.3, "of each batch offered to the source-like pairs", SHARE)
     batches: int = setting(10, "how many batches fill their memory", integer(1))

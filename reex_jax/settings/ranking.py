@@ -23,3 +23,6 @@ class Ranking(Settings):
         0.998, "cosine from which a query repeats a recent one and is not counted", number(0, 1)
     )
     recent: int = setting(256, "queries that a new one is compared with", integer(1, 65536))
+    shift_above: float = setting(
+        4.0, "times the expected change of the mean query that is another sort; 0: never", number(0)
+    )

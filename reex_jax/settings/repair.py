@@ -7,6 +7,7 @@ from reex_jax.redaction import redacted
 from reex_jax.settings.checks import (
     filled,
     filled_path,
+    flag,
     integer,
     number,
     numbers,
@@ -47,6 +48,7 @@ class RepairSettings(FusionSettings):
     """Which rewriter repairs, how it is asked, and which rule fuses."""
 
     rewriter: str = setting(OFF, "what repairs; '' switches repair off", one_of(REWRITERS))
+    compare: bool = setting(False, "whether text queries are measured without repair too", flag)
     fusion: str = setting("dynamic", "rule that mixes query and repair", one_of(FUSION_NAMES))
     cache: str = setting("gsr_cache", "folder that keeps repairs", filled_path, counted=False)
     captions: str = setting("", "file of captions, one a line, counted into the dictionary", path)
@@ -81,6 +83,11 @@ class RepairSettings(FusionSettings):
     def check_together(self) -> None:
         """Refuses a rewriter without its model, and samples that would all be equal."""
         if self.rewriter == OFF:
+            if self.compare:
+                raise UserError(
+                    "gsr.compare is True, but gsr.rewriter is off; name a rewriter, for example "
+                    "--config.gsr.rewriter=channel"
+                )
             return
         if self.rewriter in ("openai", "transformers", "rescore") and not self.model:
             raise UserError(f"gsr.rewriter is {self.rewriter!r}, so gsr.model must name the model")

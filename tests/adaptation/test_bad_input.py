@@ -60,9 +60,15 @@ def test_galleries_that_are_none_are_refused(make, what, message):
     [
         ({"method": "reexx"}, r"unknown method 'reexx'; did you mean 'reex'\? allowed: deyo, eata"),
         ({"method": None}, r"unknown method None;"),
-        ({"method": "no_such_module:f"}, r"'no_such_module:f': No module named 'no_such_module'"),
-        ({"method": "json:no"}, r"'json:no': module 'json' has no attribute 'no'; write module:fu"),
-        ({"method": "math:pi"}, r"method 'math:pi' is no function that makes an Objective"),
+        (
+            {"method": "no_such_module:f"},
+            r"'no_such_module:f' cannot be loaded .No module named",
+        ),
+        (
+            {"method": "json:no"},
+            r"cannot be loaded .module 'json' has no attribute 'no'.; name",
+        ),
+        ({"method": "math:pi"}, r"method 'math:pi' cannot be loaded .it is a float, no function"),
         ({"method": "builtins:dict"}, r"'builtins:dict': its first parameter must be"),
         ({"method": "os:getcwd"}, r"'os:getcwd': its first parameter must be annotated with the"),
         ({"method": "json:dumps"}, r"'json:dumps': its first .* a subclass of reex_jax\.settings"),

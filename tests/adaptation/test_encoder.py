@@ -57,7 +57,65 @@ def test_the_split_tower_embeds_as_the_whole_one(tiny, golden, parameters):
     np.testing.assert_allclose(found, tiny.encode_tokens(tokens), atol=1e-6)
 
 
+INPUTS = {
+    "image": lambda golden: golden["images"].transpose(0, 2, 3, 1)[:3],
+    "text": lambda golden: golden["tokens"][:3].astype(np.int32),
+}
+
+
+def gradients(encoder, inputs):
+    """Of a sum over the embeddings with weights drawn once, by flat path."""
+    constants = constants_of(encoder, np.eye(4, encoder_dim(encoder, inputs), dtype=np.float32))
+    weights = jnp.asarray(np.random.default_rng(0).normal(size=(3, constants.gallery.shape[1])))
+    stream = encoder.front(constants, inputs)
+
+    def value(parameters):
+        return (encoder.back(parameters, constants, stream) * weights.astype(jnp.float32)).sum()
+
+    found = jax.jit(jax.grad(value))(encoder.parameters)
+    return {path: np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(found)}
+
+
+def encoder_dim(encoder, inputs):
+    constants = constants_of(encoder, np.zeros((1, 1), np.float32))
+    return jax.eval_shape(encoder.embed, encoder.parameters, constants, inputs).shape[1]
+
+
+@pytest.mark.parametrize("query", ["image", "text"])
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_the_last_layers_have_the_gradients_of_the_whole_tower(tiny, golden, query, parameters):
+    """What comes before them gets none and embeds as ever."""
+    inputs = jnp.asarray(INPUTS[query](golden))
+    tower = tiny.query_tower(query)
+    whole = gradients(query_encoder(tiny, query, parameters), inputs)
+    last = query_encoder(tiny, query, parameters, 1)
+    found = gradients(last, inputs)
+    before = {path for path in whole if tower.before_blocks(path)}
+    assert set(found) == set(whole) - before
+    for path, gradient in found.items():
+        wanted = whole[path][-1:] if tower.in_blocks(path) else whole[path]
+        assert gradient.shape == wanted.shape
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-5, err_msg=str(path))
+    embeddings = last.embed(last.parameters, constants_of(last, np.eye(2)), inputs)
+    encode = tiny.encode_pixels if query == "image" else tiny.encode_tokens
+    np.testing.assert_allclose(embeddings, encode(np.asarray(inputs)), atol=1e-6)
+    everything = query_encoder(tiny, query, parameters, tower.layers)
+    assert paths(everything) == set(whole), "all layers are all layers"
+
+
+@pytest.mark.parametrize("query", ["image", "text"])
+def test_what_is_computed_again_is_the_same(tiny, golden, query):
+    inputs = jnp.asarray(INPUTS[query](golden))
+    keeps = gradients(query_encoder(tiny, query, "layer_norms"), inputs)
+    again = gradients(query_encoder(tiny, query, "layer_norms", remat="dots"), inputs)
+    for path, gradient in keeps.items():
+        np.testing.assert_allclose(again[path], gradient, rtol=1e-5, atol=1e-6)
+
+
 def test_unknown_names_are_refused(tiny):
+    layers = tiny.query_tower("text").layers
+    with pytest.raises(UserError, match=f"last_layers is 9, but the text tower has {layers} block"):
+        query_encoder(tiny, "text", "all", 9)
     with pytest.raises(UserError, match="unknown value of query: 'texts'; did you mean 'text'"):
         query_encoder(tiny, "texts", "all")
     with pytest.raises(UserError, match="unknown value of parameters: 'layer_norm'; did you mean"):
@@ -127,12 +185,12 @@ def test_texts_shuffle_between_their_own_start_and_end(tiny, golden):
     assert (moved != ids).any()
 
 
-def flops(clip, gallery, inputs, parameters):
+def flops(clip, gallery, inputs, parameters, query="text", last_layers=0):
     """Of the compiled step for one update on one device; XLA counts a loop's body once."""
     objective, _, shared = make_method(
         "tent", {"steps": 1, "parameters": parameters, "batch_size": 16}
     )
-    encoder = query_encoder(clip, "text", parameters)
+    encoder = query_encoder(clip, query, parameters, last_layers)
     constants = constants_of(encoder, gallery)
     devices = jax.devices()[:1]
     arguments = replicate(

@@ -57,7 +57,7 @@ def openai_parameters(clip, tower, parameters):
     named = {}
     for weight in weight_table(clip.config):
         if weight.path[0] == tower and weight.path[1:] in flat:
-            for name, tensor in weight.to_hf(flat[weight.path[1:]]):
+            for name, tensor in weight.to_file(flat[weight.path[1:]]):
                 for ours, theirs in OPENAI:
                     name = name.replace(ours, theirs)
                 named[name] = tensor

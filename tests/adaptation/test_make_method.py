@@ -61,6 +61,8 @@ def test_shared_settings_out_of_range_are_refused_by_name(name):
 def test_the_protocol_of_tcr_is_the_default():
     assert asdict(AdaptSettings()) == {
         "rate_batch": 0,
+        "last_layers": 0,
+        "remat": "none",
         "weight_decay": 1e-4,
         "steps": 3,
         "parameters": "layer_norms",

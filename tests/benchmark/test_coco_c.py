@@ -9,6 +9,7 @@ from reex_jax.benchmark.run import run_benchmark
 from reex_jax.datasets.karpathy import load_karpathy
 from reex_jax.datasets.tfds_builder import write_tfds
 from reex_jax.errors import UserError
+from reex_jax.settings.methods import Methods
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
@@ -92,3 +93,16 @@ def test_flickr_c_runs_on_a_tiny_flickr(karpathy_script, tmp_path):
 def test_missing_data_is_explained_before_the_gallery_is_made(tmp_path):
     with pytest.raises(UserError, match=r"data/coco: no such folder.*set data\.root.*cocodataset"):
         run_benchmark(experiment("coco_c", "data/coco", tmp_path))
+
+
+def test_the_sweep_of_blip_has_tcrs_published_settings(tiny_coco, tmp_path):
+    config = experiment("coco_c", tiny_coco, tmp_path, "blip")
+    assert config.data.preprocessing == "tcr" and config.batch_size == 8  # runlocal's
+    for method in ("tcr", "tent"):
+        settings = getattr(config.settings, method)
+        assert (settings.image.learning_rate, settings.text.learning_rate) == (3e-4, 3e-5)
+    assert config.settings.reex == Methods().reex  # its rates are its own for every model
+    families = EXPERIMENTS.parent / "tests" / "data" / "families"
+    changes = {"checkpoint": str(families / "blip"), "method": ("none", "tcr")}
+    _, rows = run_benchmark(config.replaced(changes))
+    assert len(rows) == 8 and {row["preprocessing"] for row in rows} == {"tcr"}

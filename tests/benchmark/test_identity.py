@@ -8,6 +8,7 @@ import pytest
 
 import reex_jax
 from reex_jax.benchmark import identity as identity_module
+from reex_jax.benchmark import method_sources as sources_module
 from reex_jax.benchmark.identity import code_digests, run_identity
 from reex_jax.settings.experiment import Experiment
 
@@ -68,7 +69,10 @@ def test_settings_of_methods_that_run_count():
     assert identity({"settings": {"sar": {"image": {"rho": 1.0}}}}, base=learns) == plain
 
 
-def test_settings_of_variants_and_of_methods_of_one_s_own_count():
+def test_settings_of_variants_and_of_methods_of_one_s_own_count(tmp_path, monkeypatch):
+    (tmp_path / f"{OWN}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+
     def of(rate, strength):
         fast = {"name": "fast", "method": "tent", "changes": {"learning_rate": rate}}
         pull = {"pull": {"image": {"strength": strength}}}
@@ -106,10 +110,11 @@ def sources(tmp_path, monkeypatch):
         shutil.copyfile(file, target)
 
     def find_spec(module):
-        return SimpleNamespace(origin=str(tmp_path.joinpath(*module.split(".")).with_suffix(".py")))
+        origin = str(tmp_path.joinpath(*module.split(".")).with_suffix(".py"))
+        return SimpleNamespace(origin=origin, submodule_search_locations=None)
 
     util = SimpleNamespace(find_spec=find_spec)
-    monkeypatch.setattr(identity_module, "importlib", SimpleNamespace(util=util))
+    monkeypatch.setattr(sources_module, "importlib", SimpleNamespace(util=util))
     package = SimpleNamespace(__file__=str(copy / "__init__.py"))
     monkeypatch.setattr(identity_module, "reex_jax", package)
     return copy
@@ -148,15 +153,3 @@ def test_the_code_of_repairs_counts_with_a_rewriter(sources):
         source.write("# Another version.\n")
     after = code_digests(experiment)
     assert {part for part in after if after[part] != before[part]} == {"gsr"}
-
-
-def test_a_module_of_one_s_own_counts(tmp_path, monkeypatch):
-    module = tmp_path / f"{OWN}.py"
-    module.write_text("one = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    experiment = Experiment(method=("none", f"{OWN}:f"))
-    before = code_digests(experiment)
-    module.write_text("one = 2\n")
-    after = code_digests(experiment)
-    assert {part for part in after if after[part] != before[part]} == {f"method {OWN}:f"}
-    assert code_digests(Experiment()).keys() == after.keys() - {f"method {OWN}:f"}

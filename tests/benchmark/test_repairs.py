@@ -173,3 +173,17 @@ def test_queries_and_repairs_become_the_ids_that_the_model_embeds(dictionary):
     bad = prepared_batches(["a new one"], prepare, batch_size=2, workers=1, stack=stack)
     with pytest.raises(UserError, match="a new one: the repair cache has no row for the query"):
         next(bad)
+
+
+def test_both_are_measured_beside_each_other(make_config, without, numbers, tmp_path):
+    config = make_config(tmp_path, "symspell", method=("none", "tent"))
+    alone = by_stream(run_benchmark(config)[1])
+    both = by_stream(run_benchmark(config.replaced({"gsr": {"compare": True}}))[1])
+    assert len(both) == len(without) + 4
+    for key, row in both.items():
+        method, *stream = key
+        if method.endswith(" + repair"):
+            expected = alone[method.removesuffix(" + repair"), *stream] | {"method": method}
+        else:
+            expected = without[key]
+        assert numbers([row]) == numbers([expected])

@@ -85,6 +85,19 @@ def test_the_result_names_the_file_and_its_content(sentences_file, sentence_conf
     assert run_benchmark(config)[0].path != first
 
 
+def test_scenes_need_no_file(data, sentence_config, tmp_path):
+    """`rules` in its place: the same texts, and another run than with a file of other content."""
+    with_file = run_benchmark(sentence_config(tmp_path))
+    config = sentence_config(tmp_path).replaced({"corruptions": {"sentences": "rules"}})
+    folder, rows = run_benchmark(config)
+    assert folder.path != with_file[0].path
+    assert [row["recall@1"] for row in rows] == [row["recall@1"] for row in with_file[1]]
+    environment = json.loads((folder.path / "environment.json").read_text())
+    assert environment["sentences"]["file"] == "scene_sentences.py"
+    with pytest.raises(UserError, match="'rules', but only scenes have rules"):
+        config.replaced({"data": {"name": "folder", "root": "pictures"}})
+
+
 def test_kinds_are_looked_up_only_where_they_are_needed():
     kinds = {"text": ("ocr", "formal", "active"), "sentences": "s.jsonl", "severities": (1,)}
     config = Experiment().replaced({"corruptions": kinds})

@@ -10,8 +10,8 @@ from PIL import EpsImagePlugin, Image, ImageFile
 
 from reex_jax.corruptions.image.kinds import IMAGE_CORRUPTIONS, corrupt_image
 from reex_jax.errors import UserError
-from reex_jax.models.clip.preprocess import Preprocessing, preprocess_image
 from reex_jax.models.images import FORMATS, MIN_SIDE, decode_image, open_image
+from reex_jax.models.preprocess import Preprocessing, preprocess_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
 

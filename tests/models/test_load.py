@@ -23,8 +23,9 @@ def test_a_family_is_recognised_by_its_configuration():
 
 
 def test_a_family_that_is_not_supported_is_told_so(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "siglip"}))
-    with pytest.raises(UserError, match=r"model_type 'siglip' is not supported; supported: clip"):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "align"}))
+    message = r"'align' is not supported; supported: clip, siglip, blip, and open_clip's layout"
+    with pytest.raises(UserError, match=message):
         load_model(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json: not valid JSON"):
@@ -56,4 +57,8 @@ def test_towers_say_what_adapts():
         assert tower.is_layer_norm(inside) and tower.in_blocks(inside)
         assert tower.is_layer_norm((outer, "bias")) and not tower.in_blocks((outer, "bias"))
         assert not tower.is_layer_norm(("blocks", "query", "kernel"))
+        assert not tower.before_blocks(inside) and not tower.before_blocks(("projection", "kernel"))
+    for query, early in (("image", "pre_norm"), ("image", "class_embedding")):
+        assert load_model(TINY).query_tower(query).before_blocks((early, "bias"))
+    assert load_model(TINY).query_tower("text").before_blocks(("token_embedding",))
     assert np.isclose(load_model(TINY).temperature, 0.07)

@@ -42,6 +42,15 @@ def test_streams_without_clean_queries_and_of_one_direction():
     assert list_streams(experiment) == [Stream("text_to_image", "delete", 5, 0)]
 
 
+def test_sentence_kinds_run_once_beside_the_severities_of_others():
+    corruptions = Corruptions(
+        clean=False, text=("delete", "formal"), sentences="s.jsonl", severities=(3, 5)
+    )
+    experiment = Experiment(directions=("text_to_image",), corruptions=corruptions)
+    streams = [("delete", 3), ("delete", 5), ("formal", 1)]
+    assert list_streams(experiment) == [Stream("text_to_image", *one, 0) for one in streams]
+
+
 def test_a_stream_says_what_it_is():
     assert str(Stream("image_to_text", "clean", 0, 1)) == "image_to_text clean (seed 1)"
     assert str(Stream("text_to_image", "swap", 5, 0)) == "text_to_image swap 5 (seed 0)"

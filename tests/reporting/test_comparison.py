@@ -61,6 +61,9 @@ def test_a_method_without_a_result_has_no_mean():
     # Nor has one with fewer corruptions in one seed than in the other.
     rows += [row("tent", "snow", 30), row("tent", "fog", 20, seed=1)]
     assert lines_of(comparison_table(rows))[2] == ["tent", "22.0±2.8", "30.0", "-"]
+    # Nor one whose corruptions have as many seeds, but not the same.
+    rows = [row("none", "fog", 20, seed=0), row("none", "snow", 30, seed=1)]
+    assert lines_of(comparison_table(rows))[1] == ["none", "20.0", "30.0", "-"]
     assert lines_of(comparison_table([row("none", "clean", 20)]))[1] == ["none", "20.0", "-"]
 
 

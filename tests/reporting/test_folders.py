@@ -26,6 +26,25 @@ def test_results_of_an_unknown_configuration_are_not_adopted(tmp_path):
     assert not (tmp_path / "config.json").exists()
 
 
+def test_a_folder_is_made_by_one_run_at_a_time(tmp_path):
+    with alone_in(RunFolder(tmp_path)), pytest.raises(UserError, match="another run is measuring"):
+        open_run(tmp_path, {}, {}, IDENTITY)
+    assert open_run(tmp_path, {}, {}, IDENTITY).config() == {}
+
+
+def test_a_row_that_another_run_is_writing_stays_whole(tmp_path):
+    """It opens the file, writes a half, and a second run starts before the other half."""
+    folder = open_run(tmp_path, {}, {}, IDENTITY)
+    with alone_in(folder), folder.metrics.open("a") as file:
+        file.write('{"a": ')
+        file.flush()
+        again = open_run(tmp_path, {}, {}, IDENTITY)
+        with pytest.raises(UserError, match="another run is measuring"), alone_in(again):
+            pass
+        file.write("1}\n")
+    assert folder.metrics.read_text() == '{"a": 1}\n'
+
+
 def test_nested_json_is_damage(tmp_path):
     open_run(tmp_path, {}, {}, IDENTITY)
     (tmp_path / "config.json").write_text("[" * 100_000)

@@ -8,7 +8,7 @@ import pytest
 
 from reex_jax.errors import UserError
 from reex_jax.reporting.rows import read_rows, stream_key
-from reex_jax.reporting.run_folder import open_run, run_id
+from reex_jax.reporting.run_folder import alone_in, open_run, run_id
 
 CONFIG = {"method": ["none"], "seeds": [0], "results": "results", "run_id": "", "progress": True}
 IDENTITY = {"settings": {"seeds": [0], "method": ["none"]}, "code": {"adaptation": "abc"}}
@@ -38,8 +38,9 @@ def test_torn_last_line_is_dropped_and_reported(tmp_path, caplog):
         file.write('{"method": "no')
     with caplog.at_level(logging.WARNING):
         folder = open_run(tmp_path, CONFIG, {}, IDENTITY)
-    assert "cut short by an interruption" in caplog.text
-    folder.append(ROW | {"seed": 1})
+        with alone_in(folder):
+            assert "cut short by an interruption" in caplog.text
+            folder.append(ROW | {"seed": 1})
     assert [row["seed"] for row in read_rows(folder.metrics)] == [0, 1]
 
 

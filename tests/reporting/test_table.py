@@ -44,6 +44,13 @@ def test_several_seeds_show_the_spread_of_the_mean():
     assert cells(table, "mean of corruptions")[1] == "16.0 ± 1.4"
 
 
+def test_a_mean_needs_every_corruption_in_every_seed():
+    rows = [row(c, s, v) for c, s, v in [("a", 0, 10), ("b", 0, 20), ("a", 1, 14)]]
+    assert cells(method_table(rows), "mean of corruptions")[1:] == ["-"] * 5
+    rows = [row("a", 0, 10), row("b", 1, 20)]  # as many of each seed, and none to compare
+    assert cells(method_table(rows), "mean of corruptions")[1] == "-"
+
+
 def without(found: dict, *names: str) -> dict:
     return {name: value for name, value in found.items() if name not in names}
 
@@ -57,6 +64,8 @@ def test_rows_of_an_earlier_version_show_dashes_for_what_they_lack():
     assert cells(table, "fog 5")[1:] == ["10.0", "60.0", "70.0", "40.0", "-"]
     table = method_table([old[0], row("snow", 0, 30)])  # a later version has measured the second
     assert cells(table, "fog 5")[4] == "-" and cells(table, "snow 5")[4] == "40.0"
+    # Their mean would be that of the second alone, beside means of both.
+    assert cells(table, "mean of corruptions")[1:] == ["20.0", "60.0", "70.0", "-", "3.0"]
     # A metric without a value is none.
     assert cells(method_table([row("fog", 0, 10) | {"mAP": None}]), "fog 5")[4] == "-"
     oldest = without(row("fog", 0, 10), "num_queries", "gallery_size", "skipped")

@@ -15,7 +15,6 @@ from reex_jax.adaptation.candidates import Memory, moved, no_candidates, remembe
 from reex_jax.adaptation.masked import masked_mean, masked_quantile, masked_share
 from reex_jax.adaptation.objective import Batch, Loss, Objective, Start
 from reex_jax.adaptation.rivals import RIVALS, Rivals, nearest_items
-from reex_jax.adaptation.shift import Sort, follow, no_sort
 from reex_jax.adaptation.source_pairs import (
     SourcePairs,
     gap_loss,
@@ -35,13 +34,11 @@ class EpclState(NamedTuple):
     Attributes:
         before: candidates of the queries before this batch.
         now: the same with this batch, as its last step saw it.
-        sort: statistics of the queries since they last changed.
         pairs: TCR's most source-like pairs, for the gap term.
     """
 
     before: Memory
     now: Memory
-    sort: Sort
     pairs: SourcePairs
 
 
@@ -61,7 +58,7 @@ def epcl(settings: Reex) -> Objective:
 
     def init(start: Start) -> EpclState:
         empty = no_candidates(settings.memory)
-        return EpclState(empty, empty, no_sort(start.gallery.shape[1]), no_pairs(start))
+        return EpclState(empty, empty, no_pairs(start))
 
     def loss(batch: Batch, state: EpclState) -> Loss:
         first = batch.step == 0
@@ -83,16 +80,14 @@ def epcl(settings: Reex) -> Objective:
         spread = jnp.where(batch.count >= UNIFORMITY_FROM, uniformity_loss(batch), 0.0)
         value += settings.uniformity_weight * spread
         value += settings.gap_weight * gap_loss(batch, near.proxies, pairs)
-        sort, changed = follow(state.sort, batch.sources, batch.counted, settings.shift_above)
-        sort = jax.tree.map(lambda a, b: jnp.where(first, a, b), sort, state.sort)
         number = batch.counted.sum(dtype=jnp.float32)
         rate = jnp.minimum(number / settings.full_batch, 1.0)
         return Loss(
             value,
-            EpclState(before, remember(before, near.items, entropies, batch.counted), sort, pairs),
+            EpclState(before, remember(before, near.items, entropies, batch.counted), pairs),
             confident=masked_share(confident, batch.mask),
             moves=number > 0,
-            restore=changed & first,
+            restore=batch.changed & first & jnp.bool_(settings.restart),
             rate=rate,
             decay=settings.source_decay * rate,
         )

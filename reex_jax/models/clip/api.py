@@ -1,89 +1,40 @@
 """The public face of CLIP: one checkpoint folder in, unit embeddings of pictures and texts out."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.typing import ArrayLike
-from jaxtyping import Array, Int32
-from PIL import Image
+from jaxtyping import Array, Int, Int32
 
-from reex_jax.errors import UserError
-from reex_jax.models.batches import chunks, embed_batches
 from reex_jax.models.clip.checkpoint import read_model
 from reex_jax.models.clip.config import ClipConfig
-from reex_jax.models.clip.inputs import check_fit, check_ids, check_pixels
-from reex_jax.models.clip.model import ClipModel, end_positions, in_blocks, is_layer_norm
-from reex_jax.models.clip.preprocess import (
-    Preprocessing,
-    prepare_captions,
-    preprocess_image,
-    preprocess_numbered,
-    read_preprocessing,
-)
-from reex_jax.models.clip.tokenizer import FILES, Tokenizer, has_tokenizer
-from reex_jax.models.clip.transformer import compute_dtype
-from reex_jax.models.folders import BUNDLED, bundled_folder, checkpoint_sha256, find_checkpoint
-from reex_jax.models.two_tower import Tower
+from reex_jax.models.clip.inputs import check_end_tokens, check_fit
+from reex_jax.models.clip.model import ClipModel, end_positions
+from reex_jax.models.clip.tokenizer import Tokenizer
+from reex_jax.models.clip.tokenizer_files import FILES, has_tokenizer
+from reex_jax.models.folders import BUNDLED, bundled_folder, find_checkpoint
+from reex_jax.models.loaded import LoadedModel
+from reex_jax.models.preprocess import read_preprocessing
+from reex_jax.models.transformer import compute_dtype
 
 
 @dataclass(frozen=True, eq=False)
-class Clip:
-    """A CLIP model with the tokenizer and the preprocessing of its checkpoint: a `TwoTower`.
-
-    Each `encode_*` works in batches of at most `batch_size`; smaller ones are padded to a quarter,
-    a sixteenth, ... of it, so that few shapes compile. All return NumPy arrays [n, d] float32 of
-    unit length, [0, d] for an empty list.
-
-    Attributes:
-        model: both towers; what is changed in it is seen by the next call.
-        tokenizer: None if the folder has none; then `encode_texts` is refused.
-        preprocessing: None if the model's pixels are not RGB; then `encode_images` is refused.
-        folder: where it was read from.
-        batch_size: pictures or texts that go through the model at once.
-    """
+class Clip(LoadedModel):
+    """A CLIP model with tokenizer and preprocessing of its checkpoint; see `LoadedModel`."""
 
     model: ClipModel = field(repr=False)
-    tokenizer: Tokenizer | None
-    preprocessing: Preprocessing | None
-    folder: Path
-    batch_size: int = 64
 
-    def __post_init__(self) -> None:
-        """Checks the batch size.
-
-        Raises:
-            UserError: it is not a positive whole number.
-        """
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise UserError(f"batch_size is {self.batch_size!r}; it must be at least 1")
+    tokenizer_files: ClassVar[str] = FILES
 
     @property
     def config(self) -> ClipConfig:
         """The model's shape."""
         return self.model.config
-
-    @property
-    def dim(self) -> int:
-        """Width of the embeddings."""
-        return self.config.projection_dim
-
-    @property
-    def mode(self) -> str:
-        """How pictures and captions are preprocessed, see `Preprocessing`."""
-        return self.preprocessing.mode if self.preprocessing else "clip"
-
-    @cached_property
-    def sha256(self) -> str:
-        """Of the weights in `folder`, see `checkpoint_sha256`."""
-        return checkpoint_sha256(self.folder)
 
     @property
     def logit_scale(self) -> float:
@@ -95,161 +46,20 @@ class Clip:
         """The model's own softmax temperature, exp(-logit_scale): 0.01 for OpenAI's CLIP."""
         return math.exp(-self.logit_scale)
 
-    def encode_images(self, images: Iterable[Image.Image]) -> np.ndarray:
-        """Embeds n PIL images of any size and mode (see `preprocess_image`): [n, d] float32.
-
-        Images are taken one batch at a time, so a generator need not hold them all.
-
-        Raises:
-            UserError: a single image, something that is no image (the message names its position),
-                or a model whose pixels are not RGB.
-        """
-        settings = self._image_settings(images)
-        parts = chunks(enumerate(images), self.batch_size)
-        return self._embed(_embed_pixels, (preprocess_numbered(part, settings) for part in parts))
-
-    def encode_texts(self, texts: Iterable[str]) -> np.ndarray:
-        """Embeds n captions: [n, d] float32.
-
-        Captions too long for the model are cut, which is logged once. They go through the model
-        sorted by length, which saves work and changes nothing.
-
-        Raises:
-            UserError: a single string; a caption that is empty, white space or not a string (the
-                message names its position); a checkpoint without tokenizer.
-        """
-        tokenizer, rows = self._token_rows(texts)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        batches = map(tokenizer.pad, chunks((rows[i] for i in order), self.batch_size))
-        embeddings = self._embed(_embed_tokens, batches)
-        result = np.empty_like(embeddings)
-        result[order] = embeddings
-        return result
-
-    def encode_pixels(self, pixels: ArrayLike) -> np.ndarray:
-        """Embeds preprocessed images [n, h, w, c] float32, already normalised: [n, d] float32.
-
-        Raises:
-            UserError: another shape or dtype, or values that are not finite.
-        """
-        return self._embed(_embed_pixels, chunks(self.check_pixels(pixels), self.batch_size))
-
-    def encode_tokens(self, ids: ArrayLike) -> np.ndarray:
-        """Embeds token ids [n, length] int32, each row with an end token: [n, d] float32.
-
-        Raises:
-            UserError: another shape or dtype, a row too long or without end token, or an id that
-                is not in the vocabulary.
-        """
-        return self._embed(_embed_tokens, chunks(self.check_ids(ids), self.batch_size))
-
-    def pixels_of(self, images: Iterable[Image.Image]) -> np.ndarray:
-        """What `encode_images` gives the model: n > 0 images as pixels [n, h, w, 3] float32.
-
-        Raises:
-            UserError: as `encode_images`.
-        """
-        settings = self._image_settings(images)
-        return preprocess_numbered(enumerate(images), settings)
-
-    def tokens_of(self, texts: Iterable[str]) -> np.ndarray:
-        """What `encode_texts` gives the model: n captions as token ids [n, length] int32.
-
-        The length is the shortest of the tokenizer's few that holds them all.
-
-        Raises:
-            UserError: as `encode_texts`.
-        """
-        tokenizer, rows = self._token_rows(texts)
-        return tokenizer.pad(rows)
-
-    def check_query(self, query: str) -> None:
-        """Refuses "image" or "text" queries that the checkpoint cannot prepare.
-
-        Raises:
-            UserError: its pixels are not RGB, or it has no tokenizer.
-        """
-        _ = self._rgb() if query == "image" else self._own_tokenizer()
-
-    def prepare_image(self, image: Image.Image) -> np.ndarray:
-        """One picture as pixels [h, w, 3] float32, normalised.
-
-        Raises:
-            UserError: see `preprocess_image`; or a model whose pixels are not RGB.
-        """
-        return preprocess_image(image, self._rgb())
-
-    def prepare_text(self, caption: str) -> np.ndarray:
-        """One caption as token ids [length] int32, without padding.
-
-        Raises:
-            UserError: as `encode_texts`.
-        """
-        rows, _ = self._own_tokenizer().encode(prepare_captions([caption], self.mode))
-        return np.array(rows[0], np.int32)
-
-    def pad_texts(self, rows: Sequence[np.ndarray], one_length: bool = False) -> np.ndarray:
-        """Rows of `prepare_text` as one array: [n, length] int32.
-
-        With `one_length` as long as the model takes, else as the tokenizer's shortest length that
-        holds them all; the text tower is causal, so this changes no embedding.
-        """
-        tokenizer = self._own_tokenizer()
-        length = tokenizer.max_length if one_length else None
-        return tokenizer.pad([row.tolist() for row in rows], length)
-
-    def check_pixels(self, pixels: ArrayLike) -> np.ndarray:
-        """Preprocessed pixels [n, h, w, c] float32 on the host; see `inputs.check_pixels`."""
-        return check_pixels(pixels, self.config.vision)
-
     def check_ids(self, ids: ArrayLike) -> np.ndarray:
-        """Token ids [n, length] int32 on the host; see `inputs.check_ids`."""
-        return check_ids(ids, self.config.text)
+        """Token ids [n, length] int32 on the host; see `inputs.check_ids`.
+
+        Raises:
+            UserError: a row without end token, too.
+        """
+        return check_end_tokens(super().check_ids(ids), self.config.text)
 
     def spans(
-        self, ids: Int32[Array, "batch length"]
+        self, ids: Int[Array, "batch length"]
     ) -> tuple[Int32[Array, " batch"], Int32[Array, " batch"]]:
         """The positions behind the start token and of the end token; may be traced."""
         ends = end_positions(ids, self.config.text.eos_token_id)
         return jnp.ones_like(ends), ends
-
-    def query_tower(self, query: str) -> Tower:
-        """The tower of "image" or "text" queries."""
-        module = self.model.vision if query == "image" else self.model.text
-        return Tower(module, is_layer_norm, in_blocks)
-
-    def _image_settings(self, images: Iterable[Image.Image]) -> Preprocessing:
-        if isinstance(images, Image.Image):
-            raise UserError("images must be a list, not one image; write [image]")
-        return self._rgb()
-
-    def _rgb(self) -> Preprocessing:
-        if self.preprocessing is None:
-            raise UserError(
-                f"the model of {self.folder} takes {self.config.vision.num_channels} channels, "
-                "pictures have 3; make the pixels yourself and use encode_pixels"
-            )
-        return self.preprocessing
-
-    def _token_rows(self, texts: Iterable[str]) -> tuple[Tokenizer, list[list[int]]]:
-        if isinstance(texts, str):
-            raise UserError(f"captions must be a list, not one string; write [{texts!r:.60}]")
-        tokenizer = self._own_tokenizer()
-        return tokenizer, tokenizer.encode(prepare_captions(texts, self.mode))[0]
-
-    def _own_tokenizer(self) -> Tokenizer:
-        if self.tokenizer is None:
-            raise UserError(
-                f"{self.folder} holds no tokenizer; add {FILES} of the same checkpoint, "
-                "or make the ids yourself and use encode_tokens"
-            )
-        return self.tokenizer
-
-    def _embed(
-        self, kernel: Callable[[Any, Any, jax.Array], jax.Array], batches: Iterable[np.ndarray]
-    ) -> np.ndarray:
-        state = nnx.split(self.model)
-        return embed_batches(partial(kernel, *state), batches, self.batch_size, self.dim)
 
 
 def load_clip(
@@ -283,18 +93,8 @@ def load_clip(
     if has_tokenizer(folder):
         tokenizer = Tokenizer.load(folder, max_length=model.config.text.max_position_embeddings)
         check_fit(tokenizer, model.config.text, folder)
-    rgb = model.config.vision.num_channels == 3
-    settings = read_preprocessing(folder, model.config, mode=preprocessing) if rgb else None
+    settings = None
+    if model.config.vision.num_channels == 3:
+        size = model.config.vision.image_size
+        settings = read_preprocessing(folder, size, mode=preprocessing)
     return Clip(model, tokenizer, settings, folder, batch_size)
-
-
-@partial(jax.jit, static_argnums=0)
-def _embed_pixels(graph: Any, state: Any, pixels: jax.Array) -> jax.Array:
-    model: ClipModel = nnx.merge(graph, state)
-    return model.encode_pixels(pixels)
-
-
-@partial(jax.jit, static_argnums=0)
-def _embed_tokens(graph: Any, state: Any, ids: jax.Array) -> jax.Array:
-    model: ClipModel = nnx.merge(graph, state)
-    return model.encode_tokens(ids)

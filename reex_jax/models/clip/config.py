@@ -1,25 +1,24 @@
 """The shape of a CLIP model, read from and written as Hugging Face's `config.json`."""
 
 import dataclasses
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reex_jax.errors import UserError, unknown
-from reex_jax.files import home, refuse_pointer
-from reex_jax.models.foreign import foreign_layout
-
-HIDDEN_ACTS = ("quick_gelu", "gelu")
+from reex_jax.errors import UserError
+from reex_jax.models.config import (
+    check_positive_ints,
+    check_tower,
+    check_vision,
+    is_int,
+    is_number,
+    read_config_file,
+    section,
+)
 
 # Before 2023 Hugging Face wrote this wrong end token into every config; the model then pools at
 # the largest id, as OpenAI's code does (the end token is the last entry of the vocabulary).
 LEGACY_EOS_TOKEN_ID = 2
-
-MAX_LAYERS = 1000
-MAX_SIZE = 2**24
-"""Limits beyond which a number is damaged, not a model: the memory would fill before any error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +41,7 @@ class VisionConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        sizes = ("num_channels", "image_size", "patch_size")
-        _check_tower(self, "vision_config", sizes)
-        if self.image_size < self.patch_size:
-            raise UserError(
-                f"vision_config: image_size {self.image_size} is smaller than patch_size "
-                f"{self.patch_size}; an image must hold at least one patch"
-            )
+        check_vision(self)
 
     @property
     def patches_per_side(self) -> int:
@@ -83,17 +76,18 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _check_tower(self, "text_config", ("vocab_size", "max_position_embeddings"))
+        check_tower(self, "text_config", ("vocab_size", "max_position_embeddings"))
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             value = getattr(self, name)
             if value is None and name != "eos_token_id":
                 continue
-            if not _is_int(value):
-                raise UserError(f"text_config: {name} must be a whole number, not {value!r}")
+            if not is_int(value):
+                raise UserError(f"text_config: {name} must be a whole number, not {value!r:.60}")
         if not 0 <= self.eos_token_id < self.vocab_size:
             raise UserError(
-                f"text_config: eos_token_id {self.eos_token_id} is not an entry of the vocabulary "
-                f"(vocab_size {self.vocab_size}); give the id of the tokenizer's end token"
+                f"text_config: eos_token_id {self.eos_token_id!r:.60} is not an entry of the "
+                f"vocabulary (vocab_size {self.vocab_size}); give the id of the tokenizer's end "
+                "token"
             )
 
 
@@ -113,10 +107,10 @@ class ClipConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _check_positive_ints(self, "config", ("projection_dim",))
-        if not _is_number(self.logit_scale_init_value):
+        check_positive_ints(self, "config", ("projection_dim",))
+        if not is_number(self.logit_scale_init_value):
             value = self.logit_scale_init_value
-            raise UserError(f"config: logit_scale_init_value must be a number, not {value!r}")
+            raise UserError(f"config: logit_scale_init_value must be a number, not {value!r:.60}")
 
     @classmethod
     def from_dict(cls, hf_dict: Mapping[str, Any]) -> "ClipConfig":
@@ -135,8 +129,8 @@ class ClipConfig:
             if name in hf_dict
         }
         return cls(
-            vision=VisionConfig(**_section(hf_dict, "vision_config", VisionConfig)),
-            text=TextConfig(**_section(hf_dict, "text_config", TextConfig)),
+            vision=VisionConfig(**section(hf_dict, "vision_config", VisionConfig)),
+            text=TextConfig(**section(hf_dict, "text_config", TextConfig)),
             **top,
         )
 
@@ -162,30 +156,7 @@ def read_config(folder: str | Path) -> ClipConfig:
         UserError: no such folder or file, not JSON, another architecture, an impossible value;
             the message names the file.
     """
-    folder = home(folder)
-    file = folder / "config.json"
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: no such folder; give a folder with config.json and model.safetensors"
-        )
-    if not file.is_file():
-        if foreign := foreign_layout(folder):
-            raise foreign
-        raise UserError(
-            f"{file}: not found; a checkpoint folder in Hugging Face's layout needs config.json "
-            "beside its model.safetensors (copy both from the model's page)"
-        )
-    refuse_pointer(file)
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not valid JSON ({error}); download the file again") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{file}: holds a {type(raw).__name__}, not an object of config keys")
-    try:
-        return ClipConfig.from_dict(raw)
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from error
+    return read_config_file(folder, ClipConfig.from_dict)
 
 
 def _check_architecture(hf_dict: Mapping[str, Any]) -> None:
@@ -193,56 +164,8 @@ def _check_architecture(hf_dict: Mapping[str, Any]) -> None:
     sections = ("text_config", "vision_config", "text_config_dict", "vision_config_dict")
     if model_type == "clip" or (model_type is None and any(name in hf_dict for name in sections)):
         return
-    found = "no model_type" if model_type is None else f"model_type {model_type!r}"
+    found = "no model_type" if model_type is None else f"model_type {model_type!r:.60}"
     raise UserError(
         f"{found}, but only 'clip' is supported; give a CLIP checkpoint with both towers, "
         "such as openai/clip-vit-base-patch16"
     )
-
-
-def _section(hf_dict: Mapping[str, Any], name: str, tower: type) -> dict[str, Any]:
-    section = hf_dict.get(f"{name}_dict")
-    if section is None:
-        section = hf_dict.get(name)
-    if section is None:
-        section = {}
-    if not isinstance(section, Mapping):
-        raise UserError(f"{name} must be an object of config keys, not {section!r}")
-    fields = {field.name for field in dataclasses.fields(tower)}
-    return {key: value for key, value in section.items() if key in fields}
-
-
-def _check_tower(config: Any, where: str, sizes: tuple[str, ...]) -> None:
-    widths = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-    _check_positive_ints(config, where, widths + sizes)
-    if config.hidden_size % config.num_attention_heads:
-        raise UserError(
-            f"{where}: hidden_size {config.hidden_size} is not divisible by num_attention_heads "
-            f"{config.num_attention_heads}"
-        )
-    if config.hidden_act not in HIDDEN_ACTS:
-        raise unknown(f"{where}.hidden_act", config.hidden_act, HIDDEN_ACTS)
-    if not _is_number(config.layer_norm_eps) or config.layer_norm_eps <= 0:
-        raise UserError(
-            f"{where}: layer_norm_eps must be a positive number, not {config.layer_norm_eps!r}"
-        )
-
-
-def _check_positive_ints(config: Any, where: str, names: tuple[str, ...]) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not _is_int(value) or value < 1:
-            raise UserError(
-                f"{where}: {name} must be a whole number of at least 1, not {value!r:.60}"
-            )
-        largest = MAX_LAYERS if name == "num_hidden_layers" else MAX_SIZE
-        if value > largest:
-            raise UserError(f"{where}: {name} is {value!r:.60}; no model has more than {largest}")
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

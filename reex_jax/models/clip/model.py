@@ -7,9 +7,6 @@ float32; matrix products run in `compute_dtype`. Paths of the parameters (see `w
 LayerNorms outside the blocks. No other path contains "norm".
 """
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -17,24 +14,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Int32
 
 from reex_jax.arrays import unit
-from reex_jax.errors import UserError
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig, VisionConfig
-from reex_jax.models.clip.transformer import (
-    layer_norm,
-    product_precision,
-    run_blocks,
-    stacked_blocks,
-)
-
-
-def is_layer_norm(path: tuple[Any, ...]) -> bool:
-    """Whether a parameter of a tower is scale or bias of a LayerNorm."""
-    return any("norm" in str(part) for part in path)
-
-
-def in_blocks(path: tuple[Any, ...]) -> bool:
-    """Whether a parameter of a tower stands inside its blocks."""
-    return "blocks" in path
+from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
+from reex_jax.models.transformer import layer_norm, stacked_blocks
 
 
 def end_positions(ids: Int[Array, "batch length"], eos_token_id: int) -> Int32[Array, " batch"]:
@@ -47,7 +29,7 @@ def end_positions(ids: Int[Array, "batch length"], eos_token_id: int) -> Int32[A
     return jnp.argmax(marks, axis=-1).astype(jnp.int32)
 
 
-class VisionTower(nnx.Module):
+class VisionTower(StagedTower):
     """Pixels to unit embeddings."""
 
     def __init__(
@@ -58,27 +40,32 @@ class VisionTower(nnx.Module):
         values = config.patch_size**2 * config.num_channels
         self.config = config
         # Rows are (row in patch, column in patch, channel), the order of a reshaped NHWC image.
-        self.patch_embedding = _projection(values, width, values**-0.5, compute_dtype, rngs)
-        self.class_embedding = nnx.Param(_normal(rngs, (width,), std))
-        self.position_embedding = nnx.Param(_normal(rngs, (config.num_positions, width), std))
+        self.patch_embedding = projection(values, width, values**-0.5, compute_dtype, rngs)
+        self.class_embedding = nnx.Param(normal(rngs, (width,), std))
+        self.position_embedding = nnx.Param(normal(rngs, (config.num_positions, width), std))
         self.pre_norm = layer_norm(width, config.layer_norm_eps)
         self.blocks = stacked_blocks(config, causal=False, compute_dtype=compute_dtype, rngs=rngs)
         self.post_norm = layer_norm(width, config.layer_norm_eps)
-        self.projection = _projection(width, projection_dim, std, compute_dtype, rngs)
+        self.projection = projection(width, projection_dim, std, compute_dtype, rngs)
 
-    def __call__(
-        self, pixels: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch dim"]:
-        """Embeds pictures, already normalised."""
-        patches = self.patch_embedding(_patches(pixels, self.config)).astype(jnp.float32)
-        batch, _, width = patches.shape
+    def begin(self, pixels: Float[Array, "batch height width channels"]) -> Stream:
+        """Patches of pictures, already normalised, with their positions."""
+        cells = self.patch_embedding(patches(pixels, self.config.patch_size)).astype(jnp.float32)
+        batch, _, width = cells.shape
         classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
-        x = jnp.concatenate([classes, patches], axis=1) + self.position_embedding[...][None]
-        x = run_blocks(self.blocks, self.pre_norm(x))
-        return unit(self.projection(self.post_norm(x[:, 0])))
+        x = jnp.concatenate([classes, cells], axis=1) + self.position_embedding[...][None]
+        return Stream(x)
+
+    def enter(self, stream: Stream) -> Stream:
+        """The stream as the first block takes it."""
+        return stream._replace(x=self.pre_norm(stream.x))
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings, read at the class token."""
+        return unit(self.projection(self.post_norm(stream.x[:, 0])))
 
 
-class TextTower(nnx.Module):
+class TextTower(StagedTower):
     """Token ids to unit embeddings."""
 
     def __init__(
@@ -87,24 +74,27 @@ class TextTower(nnx.Module):
         """Random parameters, float32."""
         width, length = config.hidden_size, config.max_position_embeddings
         self.config = config
-        self.token_embedding = nnx.Param(_normal(rngs, (config.vocab_size, width), 0.02))
-        self.position_embedding = nnx.Param(_normal(rngs, (length, width), 0.01))
+        self.token_embedding = nnx.Param(normal(rngs, (config.vocab_size, width), 0.02))
+        self.position_embedding = nnx.Param(normal(rngs, (length, width), 0.01))
         self.blocks = stacked_blocks(config, causal=True, compute_dtype=compute_dtype, rngs=rngs)
         self.final_norm = layer_norm(width, config.layer_norm_eps)
-        self.projection = _projection(width, projection_dim, width**-0.5, compute_dtype, rngs)
+        self.projection = projection(width, projection_dim, width**-0.5, compute_dtype, rngs)
 
-    def __call__(self, ids: Int[Array, "batch length"]) -> Float[Array, "batch dim"]:
-        """Embeds texts."""
+    def begin(self, ids: Int[Array, "batch length"]) -> Stream:
+        """Tokens with their positions."""
         length = ids.shape[1]
         x = self.token_embedding[...][ids] + self.position_embedding[...][None, :length]
-        x = run_blocks(self.blocks, x)
-        ends = end_positions(ids, self.config.eos_token_id)
+        return Stream(x, ends=end_positions(ids, self.config.eos_token_id))
+
+    def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
+        """The embeddings, read at the end token."""
+        assert stream.ends is not None  # `begin` says where they are
         # Pool first: LayerNorm acts on each token alone, so only the pooled one needs it.
-        pooled = jnp.take_along_axis(x, ends[:, None, None], axis=1)[:, 0]
+        pooled = jnp.take_along_axis(stream.x, stream.ends[:, None, None], axis=1)[:, 0]
         return unit(self.projection(self.final_norm(pooled)))
 
 
-class ClipModel(nnx.Module):
+class ClipModel(DualEncoder):
     """A CLIP model: two towers into one space of unit vectors.
 
     Attributes:
@@ -123,81 +113,3 @@ class ClipModel(nnx.Module):
         self.vision = VisionTower(config.vision, dim, compute_dtype=dtype, rngs=rngs)
         self.text = TextTower(config.text, dim, compute_dtype=dtype, rngs=rngs)
         self.logit_scale = nnx.Param(jnp.float32(config.logit_scale_init_value))
-
-    def encode_pixels(self, pixels: jax.Array | np.ndarray) -> Float[Array, "batch dim"]:
-        """Embed preprocessed images: [b, h, w, c] float32, normalised -> [b, d] float32 unit.
-
-        Raises:
-            UserError: not of the model's image size and number of channels.
-        """
-        side, channels = self.config.vision.image_size, self.config.vision.num_channels
-        if pixels.ndim != 4 or pixels.shape[1:] != (side, side, channels):
-            raise UserError(
-                f"pixels have shape {tuple(pixels.shape)}, but this model takes "
-                f"[batch, {side}, {side}, {channels}] (channels last)"
-            )
-        return self.vision(jnp.asarray(pixels, jnp.float32))
-
-    def encode_tokens(self, ids: jax.Array | np.ndarray) -> Float[Array, "batch dim"]:
-        """Embed texts: [b, length] int32 ids, each text with an end token -> [b, d] float32 unit.
-
-        What follows the end token never matters, so any padding and any length that holds the
-        texts gives the same embeddings.
-
-        Raises:
-            UserError: not two axes of integers, or longer than the model's positions; ids outside
-                the vocabulary where `ids` is a NumPy array (others are not looked at).
-        """
-        text = self.config.text
-        if ids.ndim != 2 or not jnp.issubdtype(ids.dtype, jnp.integer):
-            raise UserError(
-                f"token ids must be integers of shape [batch, length], not {ids.dtype} of shape "
-                f"{tuple(ids.shape)}"
-            )
-        if ids.shape[1] > text.max_position_embeddings:
-            raise UserError(
-                f"token ids have length {ids.shape[1]}, but this model has "
-                f"{text.max_position_embeddings} positions; truncate the texts"
-            )
-        if isinstance(ids, np.ndarray) and ids.size:
-            _check_vocabulary(ids, text.vocab_size)
-        return self.text(jnp.asarray(ids, jnp.int32))
-
-
-def _patches(
-    pixels: Float[Array, "batch height width channels"], config: VisionConfig
-) -> Float[Array, "batch patches values"]:
-    """Patches row by row, the values of each in the order row, column, channel."""
-    batch, channels = pixels.shape[0], pixels.shape[-1]
-    side, patch = config.patches_per_side, config.patch_size
-    used = pixels[:, : side * patch, : side * patch]
-    grid = used.reshape(batch, side, patch, side, patch, channels).swapaxes(2, 3)
-    return grid.reshape(batch, side * side, patch * patch * channels)
-
-
-def _projection(
-    inputs: int, outputs: int, std: float, compute_dtype: np.dtype, rngs: nnx.Rngs
-) -> nnx.Linear:
-    return nnx.Linear(
-        inputs,
-        outputs,
-        use_bias=False,
-        kernel_init=nnx.initializers.normal(std),
-        dtype=compute_dtype,
-        param_dtype=jnp.float32,
-        precision=product_precision(compute_dtype),
-        rngs=rngs,
-    )
-
-
-def _normal(rngs: nnx.Rngs, shape: tuple[int, ...], std: float) -> jax.Array:
-    return nnx.initializers.normal(std)(rngs.params(), shape, jnp.float32)
-
-
-def _check_vocabulary(ids: np.ndarray, vocab_size: int) -> None:
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= vocab_size:
-        raise UserError(
-            f"token ids range from {low} to {high}, but this model's vocabulary has "
-            f"{vocab_size} entries; use the tokenizer of the same checkpoint"
-        )

@@ -5,12 +5,9 @@ here on its engine `tokenizers` alone: importing transformers takes seconds and 
 is missing.
 """
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tokenizers
 from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from tokenizers.models import BPE
@@ -25,33 +22,14 @@ from reex_jax.models.clip.tokenizer_files import (
     read_files,
     special_tokens,
 )
-
-LENGTHS = (16, 32, 48, 64, 77)
-"""Padded lengths: few, so that few shapes compile; 77 is CLIP's own."""
+from reex_jax.models.text_tokenizer import TextTokenizer
 
 _WORDS = Regex(
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 )
-MAX_CHARACTERS = 200_000
-"""A longer text is a mistake, and the engine would take 200 bytes of memory for each character."""
-
-_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Captions as token ids.
-
-    Attributes:
-        ids: [n, length] int32; each row is start token, caption, end token, padding.
-        truncated: how many of the n captions were cut to fit the model.
-    """
-
-    ids: np.ndarray
-    truncated: int
-
-
-class Tokenizer:
+class Tokenizer(TextTokenizer):
     """Strings to padded token ids, equal to Hugging Face's CLIPTokenizer with truncation.
 
     A caption is brought to NFC, its white space collapsed, lower-cased, split into words, and each
@@ -92,19 +70,27 @@ class Tokenizer:
                     f"the vocabulary has no token {token.content!r}; CLIP's start, end, unknown "
                     "and padding tokens must be part of it"
                 )
-        if max_length < 3:
-            raise UserError(f"max_length is {max_length}; start, one token and end need 3")
-        self.max_length = max_length
-        self._engine = _engine(vocab, merges, special)
-        self._engine.add_tokens([*(token for token, _ in added), *four])
-        _check_added(self._engine, added)
-        ids = self._engine.get_vocab()
-        self.start_id = ids[special.start.content]
-        self.end_id = ids[special.end.content]
-        self.padding_id = ids[special.padding.content]
-        self.largest_id = max(ids.values())
-        self.lengths = (*(n for n in LENGTHS if n < max_length), max_length)
-        self._truncation_reported = False
+        engine = _engine(vocab, merges, special)
+        engine.add_tokens([*(token for token, _ in added), *four])
+        _check_added(engine, added)
+        ids = engine.get_vocab()
+        super().__init__(
+            engine,
+            start=(ids[special.start.content],),
+            end=(ids[special.end.content],),
+            padding_id=ids[special.padding.content],
+            max_length=max_length,
+        )
+
+    @property
+    def start_id(self) -> int:
+        """Of the token before every caption."""
+        return self.start[0]
+
+    @property
+    def end_id(self) -> int:
+        """Of the token behind every caption, at which CLIP reads its embedding."""
+        return self.end[0]
 
     @classmethod
     def load(cls, folder: str | Path, *, max_length: int | None = None) -> "Tokenizer":
@@ -139,79 +125,6 @@ class Tokenizer:
             raise UserError(
                 f"tokenizer of {folder}: its files are not laid out as Hugging Face's "
                 f"({type(error).__name__}: {error}); fetch {FILES} anew"
-            ) from error
-
-    def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Token ids of n captions, padded to the shortest of `lengths` that holds them all.
-
-        An empty caption is legal: start and end token.
-
-        Raises:
-            UserError: `texts` is one string, or an item is not a string; the message names it.
-        """
-        rows, truncated = self.encode(texts)
-        return Tokens(self.pad(rows), truncated)
-
-    def encode(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        """Token ids of each caption without padding, and how many captions were cut.
-
-        The first cut is logged as a warning, later ones are only counted.
-
-        Raises:
-            UserError: as `__call__`.
-        """
-        if isinstance(texts, str | bytes):
-            raise UserError(f"expected a list of captions, not one string; write [{texts!r:.60}]")
-        rows, truncated = [], 0
-        for position, text in enumerate(texts):
-            ids = self._encode_one(position, text)
-            if len(ids) > self.max_length - 2:
-                ids = ids[: self.max_length - 2]
-                truncated += 1
-            rows.append([self.start_id, *ids, self.end_id])
-        if truncated and not self._truncation_reported:
-            self._truncation_reported = True
-            _log.warning(
-                "%d of %d captions are longer than %d tokens and were cut, as CLIP does "
-                "(said once; Tokens.truncated counts them)",
-                truncated,
-                len(rows),
-                self.max_length,
-            )
-        return rows, truncated
-
-    def pad(self, rows: Sequence[Sequence[int]], length: int | None = None) -> np.ndarray:
-        """Rows of `encode` as one array [n, length] int32.
-
-        `length` must hold the longest row; None takes the shortest of `lengths` that does.
-
-        What is padded with does not matter to CLIP, which pools at the first end token and whose
-        text tower is causal; we pad with the tokenizer's padding token, as Hugging Face does.
-        """
-        if length is None:
-            longest = max(map(len, rows), default=0)
-            length = next(n for n in self.lengths if n >= longest)
-        ids = np.full((len(rows), length), self.padding_id, np.int32)
-        for row, tokens in zip(ids, rows, strict=True):
-            row[: len(tokens)] = tokens
-        return ids
-
-    def _encode_one(self, position: int, text: object) -> list[int]:
-        if not isinstance(text, str):
-            raise UserError(
-                f"caption {position} is {text!r:.60} ({type(text).__name__}), not a string"
-            )
-        if len(text) > MAX_CHARACTERS:
-            raise UserError(
-                f"caption {position} has {len(text)} characters; shorten it to {MAX_CHARACTERS} at "
-                f"most (the model reads {self.max_length} tokens)"
-            )
-        try:
-            return list(self._engine.encode(text, add_special_tokens=False).ids)
-        except TypeError as error:  # the engine's answer to what UTF-8 cannot express
-            raise UserError(
-                f"caption {position} is not valid Unicode (a lone surrogate) in {text!r:.60}; "
-                "decode its file as UTF-8, or with errors='replace'"
             ) from error
 
 

@@ -12,6 +12,7 @@ from reex_jax.adaptation.exclusion import restrict
 from reex_jax.adaptation.methods.epcl import epcl
 from reex_jax.adaptation.objective import Start
 from reex_jax.retrieval.calibration import Calibration
+from reex_jax.retrieval.shift import no_sort
 from reex_jax.settings.methods import Reex
 from reex_jax.settings.ranking import Ranking
 
@@ -271,7 +272,9 @@ def calibration_of(seen, gallery):
     t = RANKING.relative_temperature * TEMPERATURE
     mass = np.log(np.exp(np.asarray(seen, np.float64) @ gallery.T.astype(np.float64) / t).sum(0))
     recent = jnp.zeros((RANKING.recent, WIDTH), jnp.float32)
-    return Calibration(jnp.asarray(mass, jnp.float32), jnp.float32(len(seen)), recent)
+    return Calibration(
+        jnp.asarray(mass, jnp.float32), jnp.float32(len(seen)), recent, no_sort(WIDTH)
+    )
 
 
 def test_padding_never_matters(unit_rows, make_batch):
@@ -287,8 +290,7 @@ def test_padding_never_matters(unit_rows, make_batch):
     assert one.value == other.value
     kept = np.isfinite(np.asarray(one.state.pairs.distances))
     states = [
-        (x.state.now, x.state.before, x.state.sort, [part[kept] for part in x.state.pairs])
-        for x in (one, other)
+        (x.state.now, x.state.before, [part[kept] for part in x.state.pairs]) for x in (one, other)
     ]
     for a, b in zip(*map(jax.tree.leaves, states), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -319,12 +321,22 @@ def test_degenerate_batches_have_finite_gradients(case, pool, unit_rows, make_ba
             assert loss.value == 0 and not gradient.any()  # nothing is ruled out
 
 
+@pytest.mark.parametrize("restart", [True, False])
+def test_another_sort_of_queries_puts_the_source_back_once(restart, unit_rows, make_batch):
+    gallery, objective = unit_rows(0, SIZE, WIDTH), epcl(Reex(k=3, restart=restart))
+    state, queries = objective.init(start(gallery)), unit_rows(1, ROWS, WIDTH)
+    for step in range(2):
+        batch = make_batch(queries, gallery, changed=True, step=step)
+        loss = objective.loss(batch, state)
+        assert loss.restore == (restart and step == 0)
+
+
 def test_a_batch_of_repeats_moves_nothing(unit_rows, make_batch):
     gallery, objective = unit_rows(0, SIZE, WIDTH), epcl(Reex(k=3))
     state = objective.init(start(gallery))
     loss = objective.loss(make_batch(unit_rows(1, ROWS, WIDTH), gallery, counted=False), state)
     assert not loss.moves and loss.rate == 0 and loss.decay == 0
-    assert not loss.state.now.known.any() and loss.state.sort.seen == 0
+    assert not loss.state.now.known.any()
 
 
 def test_single_queries_learn_once_there_are_others_to_exclude(toy_stream, toy_queries):

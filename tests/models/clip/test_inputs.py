@@ -5,7 +5,7 @@ import pytest
 
 from reex_jax.errors import UserError
 from reex_jax.models.clip.config import VisionConfig
-from reex_jax.models.clip.inputs import check_pixels
+from reex_jax.models.inputs import check_pixels
 
 VISION = VisionConfig(image_size=24, patch_size=8)
 

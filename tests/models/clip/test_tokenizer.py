@@ -253,7 +253,7 @@ def test_long_captions_are_cut_counted_and_reported_once(tokenizer, caplog):
     assert tokens.ids.shape == (4, 77)
     assert (tokens.ids[[0, 2, 3], -1] == tokenizer.end_id).all()
     assert [record.getMessage() for record in caplog.records] == [
-        "2 of 4 captions are longer than 77 tokens and were cut, as CLIP does "
+        "2 of 4 captions are longer than 77 tokens and were cut "
         "(said once; Tokens.truncated counts them)"
     ]
 

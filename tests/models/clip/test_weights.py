@@ -8,7 +8,8 @@ from safetensors import safe_open
 
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig, read_config
 from reex_jax.models.clip.model import ClipModel
-from reex_jax.models.clip.weights import Weight, weight_table
+from reex_jax.models.clip.weights import weight_table
+from reex_jax.models.weights import Weight
 
 # Every size differs from every other, so that a wrong axis shows.
 ODD = ClipConfig(
@@ -42,16 +43,16 @@ def parameters_of(config):
 def test_table_names_every_parameter_once():
     table = weight_table(ODD)
     assert sorted(weight.path for weight in table) == sorted(parameters_of(ODD))
-    names = [name for weight in table for name in weight.hf_names()]
+    names = [name for weight in table for name in weight.names()]
     assert len(names) == len(set(names))
 
 
 def test_table_names_every_tensor_of_a_hugging_face_checkpoint():
     golden = Path(__file__).parents[2] / "data" / "golden" / "clip_tiny"
     expected = {
-        name: weight.hf_shape
+        name: weight.shape
         for weight in weight_table(read_config(golden))
-        for name in weight.hf_names()
+        for name in weight.names()
     }
     with safe_open(golden / "model.safetensors", framework="np") as tensors:
         names = tensors.keys()
@@ -62,14 +63,12 @@ def test_writing_undoes_reading():
     rng = np.random.default_rng(0)
     shapes = parameters_of(ODD)
     for weight in weight_table(ODD):
-        tensors = {
-            name: rng.standard_normal(weight.hf_shape, np.float32) for name in weight.hf_names()
-        }
+        tensors = {name: rng.standard_normal(weight.shape, np.float32) for name in weight.names()}
         parameter = weight.to_model(tensors.__getitem__, shapes[weight.path])
-        written = dict(weight.to_hf(parameter))
+        written = dict(weight.to_file(parameter))
         assert written.keys() == tensors.keys()
         for name, tensor in tensors.items():
-            assert written[name].shape == weight.hf_shape
+            assert written[name].shape == weight.shape
             assert np.array_equal(written[name], tensor), name
 
 

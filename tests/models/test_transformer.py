@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from reex_jax.models.clip.config import TextConfig
-from reex_jax.models.clip.transformer import (
+from reex_jax.models.transformer import (
     ACTIVATIONS,
     attend,
     layer_norm,

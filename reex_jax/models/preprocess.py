@@ -11,7 +11,6 @@ from PIL import Image
 
 from reex_jax.errors import UserError, unknown
 from reex_jax.files import home, read_json
-from reex_jax.models.clip.config import ClipConfig
 from reex_jax.models.images import MAX_ASPECT
 from reex_jax.settings.choices import MODES
 
@@ -33,6 +32,8 @@ class Preprocessing:
         mode: "clip": resize the short side, centre crop, captions as they are;
             "tcr": squash to a square, captions through `clean_caption_tcr`.
         short_side: what "clip" resizes the short side to before the crop; None: image_size.
+        squash: whether "clip" squashes to a square, too, instead of resizing and cropping.
+        resample: of the resizing, Pillow's number: 3 bicubic, 2 bilinear.
     """
 
     image_size: int
@@ -40,6 +41,8 @@ class Preprocessing:
     std: tuple[float, ...] = CLIP_STD
     mode: str = "clip"
     short_side: int | None = None
+    squash: bool = False
+    resample: int = Image.Resampling.BICUBIC.value
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -60,35 +63,39 @@ class Preprocessing:
 
 
 def read_preprocessing(
-    folder: str | Path, config: ClipConfig, *, mode: str = "clip"
+    folder: str | Path, image_size: int, *, mode: str = "clip", default: Preprocessing | None = None
 ) -> Preprocessing:
-    """What the checkpoint's preprocessor_config.json asks for, else CLIP's defaults.
+    """What the checkpoint's preprocessor_config.json asks for; what it leaves out, by default.
 
     transformers 5 writes the same settings into processor_config.json under `image_processor`.
 
     Args:
         folder: the checkpoint folder.
-        config: the model's; the crop must have its image size.
-        mode: "clip" or "tcr"; "tcr" takes only mean and std from the file.
+        image_size: the model's; the result must have it.
+        mode: "clip" or "tcr"; "tcr" takes only mean, std and the kind of resizing from the file.
+        default: of the family, for its mean, std, resample, and whether it squashes; CLIP's.
 
     Raises:
-        UserError: the file is damaged, does not fit the model, or asks for steps that CLIP's
+        UserError: the file is damaged, does not fit the model, or asks for steps that this
             preprocessing does not have; the message names file and key.
     """
     if mode not in MODES:
         raise unknown("preprocessing mode", mode, MODES)
-    size = short_side = config.vision.image_size
+    default = default or Preprocessing(image_size)
     path, settings = _read_settings(home(folder))
     try:
-        if mode == "clip":
-            _check_steps(settings, size)
-            short_side = _short_side(settings.get("size", size))
+        _check_steps(settings, image_size, mode, default.squash)
+        short_side = image_size
+        if mode == "clip" and not default.squash:
+            short_side = _short_side(settings.get("size", image_size))
         return Preprocessing(
-            image_size=size,
-            mean=_numbers(settings, "image_mean", CLIP_MEAN),
-            std=_numbers(settings, "image_std", CLIP_STD),
+            image_size=image_size,
+            mean=_numbers(settings, "image_mean", default.mean),
+            std=_numbers(settings, "image_std", default.std),
             mode=mode,
             short_side=short_side,
+            squash=default.squash,
+            resample=_resample(settings, default) if default.squash else default.resample,
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
@@ -117,11 +124,13 @@ def preprocess_image(image: Image.Image, preprocessing: Preprocessing) -> np.nda
         )
     if min(image.size) < 1:
         raise UserError(f"an image of {image.width}x{image.height} pixels has nothing to show")
-    size = preprocessing.image_size
+    size, resample = preprocessing.image_size, Image.Resampling(preprocessing.resample)
     if preprocessing.mode == "tcr":
         rgb = _to_rgb(image.copy()).resize((size, size), Image.Resampling.BICUBIC)
+    elif preprocessing.squash:
+        rgb = _to_rgb(image.copy()).resize((size, size), resample)
     else:
-        resized = _resize_short_side(image, preprocessing.short_side or size)
+        resized = _resize_short_side(image, preprocessing.short_side or size, resample)
         rgb = _to_rgb(_centre_crop(resized, size))
     # Each step in float32, in torchvision's order: the same rounding. In place and by whole rows,
     # because NumPy is slow along an axis of three.
@@ -179,7 +188,7 @@ def prepare_captions(captions: Iterable[str], mode: str) -> list[str]:
     return result
 
 
-def _resize_short_side(image: Image.Image, side: int) -> Image.Image:
+def _resize_short_side(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
     short, long = sorted(image.size)
     if long > MAX_ASPECT * short:
         raise UserError(
@@ -188,7 +197,7 @@ def _resize_short_side(image: Image.Image, side: int) -> Image.Image:
         )
     scaled = int(side * long / short)  # torchvision's rounding
     size = (side, scaled) if image.width <= image.height else (scaled, side)
-    return image.resize(size, Image.Resampling.BICUBIC)
+    return image.resize(size, resample)
 
 
 def _centre_crop(image: Image.Image, size: int) -> Image.Image:
@@ -220,31 +229,53 @@ def _read_settings(folder: Path) -> tuple[Path, Mapping[str, Any]]:
     return path, nested if isinstance(nested, Mapping) else {}
 
 
-def _check_steps(settings: Mapping[str, Any], size: int) -> None:
-    for key in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"):
-        if not settings.get(key, True):
-            raise UserError(f"{key} is false, but CLIP's preprocessing has this step; {_REMEDY}")
-    resample = settings.get("resample", Image.Resampling.BICUBIC.value)
-    if resample != Image.Resampling.BICUBIC.value:
-        raise UserError(f"resample is {resample!r}, but CLIP resizes bicubic (3); {_REMEDY}")
+def _check_steps(settings: Mapping[str, Any], size: int, mode: str, squash: bool) -> None:
+    if mode != "clip":
+        return
+    for key in ("do_resize", "do_rescale", "do_normalize", "do_center_crop"):
+        wanted = not (squash and key == "do_center_crop")
+        if settings.get(key, wanted) not in (wanted, None):
+            raise UserError(
+                f"{key} is false, but CLIP's preprocessing has this step; {_REMEDY}"
+                if wanted
+                else f"{key} is true, but this model's preprocessing squashes pictures; {_REMEDY}"
+            )
     factor = settings.get("rescale_factor", 1 / 255)
     if not isinstance(factor, float) or abs(factor * 255 - 1) > 1e-6:
-        raise UserError(f"rescale_factor is {factor!r}, but CLIP divides by 255; {_REMEDY}")
-    crop = settings.get("crop_size", size)
+        raise UserError(f"rescale_factor is {factor!r:.60}, but CLIP divides by 255; {_REMEDY}")
+    if squash:
+        _check_square("size", settings.get("size", size), size)
+        return
+    resample = settings.get("resample", Image.Resampling.BICUBIC.value)
+    if resample != Image.Resampling.BICUBIC.value:
+        raise UserError(f"resample is {resample!r:.60}, but CLIP resizes bicubic (3); {_REMEDY}")
+    _check_square("crop_size", settings.get("crop_size", size), size)
+
+
+def _check_square(key: str, given: Any, size: int) -> None:
     height, width = (
-        (crop.get("height"), crop.get("width")) if isinstance(crop, Mapping) else (crop, crop)
+        (given.get("height"), given.get("width")) if isinstance(given, Mapping) else (given, given)
     )
     if height != size or width != size:
         raise UserError(
-            f"crop_size is {height}x{width}, but config.json says image_size {size}; "
+            f"{key} is {height!s:.60}x{width!s:.60}, but config.json says image_size {size}; "
             "take both files from one checkpoint"
         )
+
+
+def _resample(settings: Mapping[str, Any], default: Preprocessing) -> int:
+    given = settings.get("resample", default.resample)
+    if given not in (Image.Resampling.BILINEAR.value, Image.Resampling.BICUBIC.value):
+        raise UserError(
+            f"resample is {given!r:.60}; known are 2 (bilinear) and 3 (bicubic); {_REMEDY}"
+        )
+    return int(given)
 
 
 def _short_side(size: Any) -> int:
     side = size.get("shortest_edge") if isinstance(size, Mapping) else size
     if not isinstance(side, int) or side < 1:
-        raise UserError(f"size is {size!r}, but CLIP resizes the shortest_edge; {_REMEDY}")
+        raise UserError(f"size is {size!r:.60}, but CLIP resizes the shortest_edge; {_REMEDY}")
     return side
 
 
@@ -252,5 +283,5 @@ def _numbers(settings: Mapping[str, Any], key: str, default: Sequence[float]) ->
     values = settings.get(key, default)
     try:
         return tuple(float(value) for value in values)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{key} is {values!r}, not a list of numbers") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{key} is {values!r:.60}, not a list of numbers") from error

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from reex_jax.errors import UserError
-from reex_jax.models.clip.config import ClipConfig, VisionConfig
-from reex_jax.models.clip.preprocess import (
+from reex_jax.models.preprocess import (
     CLIP_MEAN,
     CLIP_STD,
     MAX_ASPECT,
@@ -203,7 +202,7 @@ def test_impossible_settings(arguments, message):
         Preprocessing(**{"image_size": 224} | arguments)
 
 
-CONFIG = ClipConfig(vision=VisionConfig(image_size=24, patch_size=8))
+SIZE = 24
 OPENAI = {
     "crop_size": 24, "do_center_crop": True, "do_normalize": True, "do_resize": True,
     "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": list(CLIP_MEAN),
@@ -230,20 +229,20 @@ NEWER = OPENAI | {
 def test_read_preprocessing(tmp_path, name, content, expected):
     content = content if name.startswith("prep") else {"image_processor": content}
     (tmp_path / name).write_text(json.dumps(content))
-    assert read_preprocessing(tmp_path, CONFIG) == expected
+    assert read_preprocessing(tmp_path, SIZE) == expected
 
 
 def test_defaults_without_a_file(tmp_path):
-    assert read_preprocessing(tmp_path, CONFIG) == Preprocessing(24, short_side=24)
+    assert read_preprocessing(tmp_path, SIZE) == Preprocessing(24, short_side=24)
 
 
 def test_tcr_takes_only_mean_and_std(tmp_path):
     content = NEWER | {"resample": 2}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(content))
-    found = read_preprocessing(tmp_path, CONFIG, mode="tcr")
+    found = read_preprocessing(tmp_path, SIZE, mode="tcr")
     assert (found.mode, found.image_size, found.mean) == ("tcr", 24, (0.5, 0.4, 0.3))
     with pytest.raises(UserError, match=r"^unknown preprocessing mode 'squash'"):
-        read_preprocessing(tmp_path, CONFIG, mode="squash")
+        read_preprocessing(tmp_path, SIZE, mode="squash")
 
 
 @pytest.mark.parametrize(
@@ -266,14 +265,14 @@ def test_settings_that_do_not_fit(tmp_path, change, message):
     path = tmp_path / "preprocessor_config.json"
     path.write_text(json.dumps(OPENAI | change))
     with pytest.raises(UserError, match=message) as caught:
-        read_preprocessing(tmp_path, CONFIG)
+        read_preprocessing(tmp_path, SIZE)
     assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_damaged_settings_name_the_file(tmp_path):
     (tmp_path / "preprocessor_config.json").write_text("{")
     with pytest.raises(UserError, match=r"preprocessor_config\.json: cannot be read as JSON"):
-        read_preprocessing(tmp_path, CONFIG)
+        read_preprocessing(tmp_path, SIZE)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reex_jax.adaptation.shift import LONGEST, WINDOW, follow, no_sort
+from reex_jax.retrieval.shift import LONGEST, WINDOW, follow, no_sort
 
 WIDTH, ABOVE = 16, 4.0
 
