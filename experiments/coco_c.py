@@ -18,49 +18,18 @@ Sweeps, alone or joined by commas, as in --config=experiments/coco_c.py:characte
 `severities` 1 to 5; `seeds` 0 to 2; `characters` at severity 7, their highest; `tcr`, that paper's
 preprocessing; `released_images` (severity 5), `released_characters`, `released_words` (7) and
 `released_sentences` (1) read the published corruptions from data/coco-IP and data/coco-TP; `blip`,
-the backbone and settings of the TCR paper's tables (not run here: we have no published number of
-ours to compare, and its tables use the released corruptions at their highest severity).
+the backbone and settings of the TCR paper's tables, which experiments/tcr_table.py compares.
 --config.runlocal shrinks everything to 50 images, one corruption a modality and one seed.
 """
-
-from dataclasses import replace
 
 from reex_jax.corruptions.image.kinds import IMAGE_BENCHMARK
 from reex_jax.corruptions.text.kinds import CHARACTER_KINDS, WORD_KINDS
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import KARPATHY, Data
 from reex_jax.settings.experiment import Experiment
-from reex_jax.settings.methods import LEARNING_RATE, METHODS
-from reex_jax.settings.sweeps import PROTOCOL, apply_sweeps, released, tcr
+from reex_jax.settings.sweeps import PROTOCOL, apply_sweeps, released, tcr_blip
 
-TEXT_RATE = 3e-5
-
-
-def blip(experiment: Experiment) -> Experiment:
-    """The backbone and the settings behind TCR's published tables of COCO-C.
-
-    As its authors' code has them: BLIP (ViT-B/16, 384 pixels) fine-tuned on COCO, contrastive
-    embeddings; captions of at most 30 words and 35 tokens; AdamW, weight decay 1e-4, 3 steps on
-    batches of 64; rates 3e-4 for image queries and 3e-5 for text queries; all LayerNorms of either
-    encoder; temperatures 0.02 (TCR) and 0.01 (the others).
-    """
-    settings = experiment.settings
-    for name in METHODS:
-        of_method = getattr(settings, name)
-        # ReEx keeps the rate of its own that is its default for captions.
-        if getattr(of_method.text, "learning_rate", None) == LEARNING_RATE:
-            slower = replace(of_method, text=replace(of_method.text, learning_rate=TEXT_RATE))
-            settings = replace(settings, **{name: slower})
-    return replace(
-        tcr(experiment),
-        name="coco_c_blip",
-        checkpoint="Salesforce/blip-itm-base-coco",
-        adapt=replace(experiment.adapt, text_parameters="layer_norms"),
-        settings=settings,
-    )
-
-
-SWEEPS = PROTOCOL | released(images="data/coco-IP", captions="data/coco-TP") | {"blip": blip}
+SWEEPS = PROTOCOL | released(images="data/coco-IP", captions="data/coco-TP") | {"blip": tcr_blip}
 
 
 def get_config(sweeps: str = "") -> Experiment:

@@ -18,7 +18,16 @@ def _by_name(tree: Any) -> dict[str, jax.Array]:
 
 def open_checkpoints(folder: Path, keep: int = 2) -> ocp.CheckpointManager:
     """A manager over `folder` that keeps the newest `keep` checkpoints; close it at the end."""
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+    # Of several processes one writes and reads; Orbax must not wait for the others.
+    index = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process_{index}"
+    )
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep,
+        create=jax.process_count() == 1,
+        **({"multiprocessing_options": alone} if jax.process_count() > 1 else {}),
+    )
     handler = ocp.StandardCheckpointHandler()  # without it, shapes cannot be read back alone
     return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=handler)
 

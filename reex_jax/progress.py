@@ -63,6 +63,11 @@ class Progress:
         self._next = self._began + FIRST_S
         self._written = -1  # how much was done when the latest line was written
 
+    @property
+    def done(self) -> int:
+        """How much of the whole is done."""
+        return self._done
+
     def update(self, count: int = 1) -> None:
         """So many more are done."""
         self._done += count

@@ -59,6 +59,9 @@ _COMPILED = tempfile.mkdtemp(prefix="reex_jax_tests_")
 atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 jax.config.update("jax_compilation_cache_dir", _COMPILED)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+# Commands that tests start share the folder, and leave that of the user alone.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
 def _script(name: str):

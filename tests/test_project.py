@@ -20,7 +20,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
 # Lowest first. A part imports from itself and from the lines above its own, never sideways.
 LAYERS = (
     {"errors"},
-    {"arrays", "files", "named", "progress", "redaction"},
+    {"arrays", "files", "hosts", "named", "progress", "redaction"},
     {"checkpoints", "corruptions"},
     {"settings"},
     {"models"},
@@ -31,9 +31,9 @@ LAYERS = (
     {"index"},
     {"queries"},
     {"reporting", "pretraining"},
-    {"benchmark"},
+    {"benchmark", "service"},
     {"commands"},
-    {"main", "pretrain", "ablation", "gsr.__main__", "index.__main__", "__main__"},
+    {"main", "pretrain", "ablation", "serve", "gsr.__main__", "index.__main__", "__main__"},
 )
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

@@ -41,7 +41,7 @@ EXPERIMENT = "experiments/scenes_c.py:demo"
 EXAMPLES = ("gaussian_noise", "motion_blur", "jpeg_compression")
 TYPING = ("keyboard", "swap")
 # Okabe and Ito's, which people with any kind of colour vision tell apart; marks differ too.
-_BAD, _GOOD, _GREY = "#D55E00", "#0072B2", "#999999"
+_BAD, _GOOD, _GREY = "#D55E00", "#0072B2", "#666666"
 _BATCH, _SEVERITY = 64, 5
 
 
@@ -201,9 +201,11 @@ def _draw_bars(axes: "Axes", group: Group) -> None:
     names, values = zip(*group.bars, strict=True)
     colours = [_GREY, *(len(values) - 1) * [_GOOD]]
     drawn = axes.barh(range(len(values)), values, color=colours, height=0.7)
-    axes.bar_label(drawn, fmt="%.1f", padding=3, fontsize=9)
+    axes.bar_label(drawn, fmt="%.1f", padding=-28, fontsize=9, color="white", weight="bold")
     axes.axvline(group.clean, color="black", linestyle="--", linewidth=1)
-    axes.text(group.clean - 0.8, 0, f"undamaged {group.clean:.1f}", ha="right", fontsize=8)
+    # On the side of the line that has room.
+    side, shift = ("right", -0.8) if group.clean > 60 else ("left", 0.8)
+    axes.text(group.clean + shift, 0, f"undamaged {group.clean:.1f}", ha=side, fontsize=8)
     axes.set_yticks(range(len(values)), names, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 80)

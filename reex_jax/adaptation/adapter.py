@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from reex_jax.adaptation.batches import choose_devices, in_parts, padded_rows
+from reex_jax.adaptation.batches import agreed, choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.growing import GrowingAdapter
@@ -17,13 +17,15 @@ from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.programs import compile_correction, compile_embed
-from reex_jax.adaptation.replicas import AXIS, first_copy, replicate
+from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.state import AdaptState
 from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
+from reex_jax.hosts import several
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.device_gallery import DeviceGallery
+from reex_jax.retrieval.part import AXIS
 from reex_jax.settings.checks import LARGE, integer
 from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.ranking import Ranking
@@ -36,6 +38,10 @@ class Adapter(GrowingAdapter):
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
     unless `learn` is False. Not for several threads at once: learning changes the state. The model
     is left as it is.
+
+    Several processes (`jax.distributed`) share every batch: each makes the same Adapter, calls the
+    same methods in the same order, gives its own queries, at most its equal share of `batch_size`,
+    and gets results for these; all learn the same from all of them.
     """
 
     def __init__(
@@ -81,6 +87,11 @@ class Adapter(GrowingAdapter):
         own = self._settings
         held = GallerySettings() if gallery_settings is None else gallery_settings
         axis = AXIS if held.layout == "split" else None
+        if axis and several():
+            raise UserError(
+                "gallery_settings.layout is 'split', which one process can do, not several; start "
+                "one process, or take layout='copied'"
+            )
         self._encoder = query_encoder(model, query, own.parameters, own.last_layers, own.remat)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
@@ -102,8 +113,9 @@ class Adapter(GrowingAdapter):
         self._update = compile_update(
             self._objective, self._encoder, self._settings, self._ranking, self._devices, axis
         )
-        self._correct = compile_correction(self._ranking, self._devices)
+        self._correct = compile_correction(self._ranking, self._devices if axis else [])
         self._embed = compile_embed(self._encoder, self._devices)
+        self.shapes_met: set[tuple[int, ...]] = set()
         self.reset()
 
     @property
@@ -120,6 +132,11 @@ class Adapter(GrowingAdapter):
     def state(self) -> AdaptState:
         """Everything that has been learned, one pytree of arrays on the first device."""
         return first_copy(self._state)
+
+    @state.setter
+    def state(self, state: AdaptState) -> None:
+        """Goes on from what this adapter's `state` was earlier."""
+        self._state = replicate(state, self._devices)
 
     def reset(self, seed: int | None = None) -> None:
         """Forgets everything: the source model's parameters and an empty memory.
@@ -209,7 +226,8 @@ class Adapter(GrowingAdapter):
 
         Args:
             queries: see `adapt`.
-            answers: [B, R] int32 gallery positions, -1 where a query has fewer.
+            answers: [B, R] int32 gallery positions, -1 where a query has fewer. [0, R] where this
+                process has no part in the batch; its one query is padding then.
             learn: False leaves the state as it is; the diagnostics are empty then.
 
         Returns:
@@ -221,13 +239,20 @@ class Adapter(GrowingAdapter):
                 learned.
         """
         self._gallery.check_answers(answers)
-        embeddings, diagnostics, count = self._padded(queries, learn)
-        padded = np.pad(answers, ((0, len(embeddings) - count), (0, 0)), mode="edge")
+        embeddings, diagnostics, count = self._padded(queries, learn, idle=not len(answers))
+        missing = ((0, len(embeddings) - count), (0, 0))
+        padded = np.pad(answers, missing, constant_values=-1)
         found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
         if self._ranking.calibration != "off":
             ranks = self._gallery.ranks(embeddings, padded, self._corrections())
             found["calibrated"] = ranks[:count]
         return found, diagnostics
+
+    def rehearse(self, queries: Any, answers: np.ndarray) -> None:
+        """Compiles what `ranks` of a batch of such a shape needs; learns nothing."""
+        before = jax.tree.map(jnp.copy, self._state)
+        self.ranks(queries, answers)
+        self._state = before
 
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
@@ -241,24 +266,33 @@ class Adapter(GrowingAdapter):
             return None
         return self._correct(self._state.calibration, self._replicated.temperature)
 
-    def _padded(self, queries: Any, learn: bool) -> tuple[jax.Array, dict[str, float], int]:
-        """Padded embeddings [P, d] on the first device, diagnostics, and how many are real."""
-        inputs = self._inputs(queries)
+    def _padded(
+        self, queries: Any, learn: bool, idle: bool = False
+    ) -> tuple[jax.Array, dict[str, float], int]:
+        """Padded embeddings [P, d] on the first device, diagnostics, and how many are real.
+
+        Of the queries of this process; `idle` says that they are padding.
+        """
+        inputs, shares = self._inputs(queries), jax.process_count()
         count = len(jax.tree.leaves(inputs)[0])
-        if not 1 <= count <= self._settings.batch_size:
+        if not 1 <= count <= self._settings.batch_size // shares:
+            share = f", shared by {shares} processes" if shares > 1 else ""
             raise UserError(
                 f"a batch of {count} queries; give 1 to batch_size = {self._settings.batch_size}"
+                f"{share}"
             )
-        rows = padded_rows(count, self._settings.batch_size, len(self._devices))
-        devices = len(self._devices)
+        count = 0 if idle and shares > 1 else count
+        most, inputs = agreed(count, inputs)
+        rows = padded_rows(shares * most, self._settings.batch_size, len(self._devices)) // shares
+        devices = len(self._devices) // shares
         inputs = jax.tree.map(lambda x: in_parts(x, rows, devices), inputs)
         if not learn:
             embeddings = self._embed(self._replicated, self._state.parameters, inputs)
-            return first_copy(embeddings), {}, count
+            return own_rows(first_copy(embeddings)), {}, count
         mask = in_parts(np.ones(count, bool), rows, devices, mode="constant")
         self._state, embeddings, diagnostics = self._update(
             self._replicated, self._state, inputs, mask
         )
         embeddings, diagnostics = first_copy((embeddings, diagnostics))
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
-        return embeddings, values, count
+        return own_rows(embeddings), values, count

@@ -1,11 +1,13 @@
 """Which devices share a batch, and how many rows it is padded to."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from reex_jax.errors import UserError
+from reex_jax.hosts import gathered, several
 
 
 def padded_rows(count: int, batch_size: int, devices: int) -> int:
@@ -21,21 +23,60 @@ def padded_rows(count: int, batch_size: int, devices: int) -> int:
 
 
 def choose_devices(count: int, batch_size: int) -> list[jax.Device]:
-    """The first `count` devices of this machine; all of them for 0.
+    """The first `count` devices of every process, in the order of the processes; all for 0.
 
     Raises:
         UserError: there are not so many, or they cannot share a batch equally.
     """
-    there = jax.local_devices()
-    if count > len(there):
-        raise UserError(f"devices is {count}, but this machine has {len(there)}; 0 takes all")
-    devices = there[: count or len(there)]
+    there = [[d for d in jax.devices() if d.process_index == p] for p in range(jax.process_count())]
+    least, most = (find(len(own) for own in there) for find in (min, max))
+    if count > least:
+        raise UserError(f"devices is {count}, but this machine has {least}; 0 takes all")
+    if not count and least < most:
+        raise UserError(
+            f"devices is 0, but processes have {least} to {most} devices; take at most {least}"
+        )
+    devices = [device for own in there for device in own[: count or most]]
     if batch_size % len(devices):
         raise UserError(
             f"batch_size {batch_size} is not divisible by {len(devices)} devices; take "
             f"{-(-batch_size // len(devices)) * len(devices)}, or another number of devices"
         )
     return devices
+
+
+def text_lengths(inputs: Any) -> list[int]:
+    """The lengths of the token ids [n, length] among inputs; none for pixels."""
+    return [leaf.shape[1] for leaf in jax.tree.leaves(inputs) if leaf.ndim == 2]
+
+
+def lengthened(inputs: Any, lengths: Sequence[int]) -> Any:
+    """Inputs whose token ids [n, length] are padded to other lengths, in their order.
+
+    Repeats each row's last token, which stands behind the end of the text or is it.
+    """
+    wanted = iter(lengths)
+
+    def padded(leaf: np.ndarray) -> np.ndarray:
+        if leaf.ndim != 2:
+            return leaf
+        return np.pad(leaf, ((0, 0), (0, next(wanted) - leaf.shape[1])), mode="edge")
+
+    return jax.tree.map(padded, inputs)
+
+
+def agreed(count: int, inputs: Any) -> tuple[int, Any]:
+    """What the processes that share a batch make of their parts of it.
+
+    Returns:
+        how many queries the largest part has, and the own inputs, padded to the same lengths in
+        all processes.
+    """
+    if not several():
+        return count, inputs
+    own = np.array([count, *text_lengths(inputs)], np.int32)
+    most, *lengths = gathered(own).max(axis=0).tolist()
+    return most, lengthened(inputs, lengths)
 
 
 def in_parts(

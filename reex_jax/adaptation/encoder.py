@@ -11,11 +11,13 @@ from jaxtyping import Array, Float, Int, Key
 from reex_jax.adaptation.objective import Parameters
 from reex_jax.adaptation.shuffle import shuffle_between, shuffle_patches
 from reex_jax.errors import UserError, unknown
+from reex_jax.models.crops import is_crops
 from reex_jax.models.two_tower import Tower, TwoTower
 from reex_jax.settings.checks import one_of
 from reex_jax.settings.choices import PARAMETERS, QUERIES
 
-# A pytree of arrays with the query as first axis: pixels, token ids, or `fused.FusedTexts`.
+# A pytree of arrays with the query as first axis: pixels (float32, or uint8 and not normalised
+# yet), token ids, or `fused.FusedTexts`.
 Inputs = Any
 # What the front of an encoder makes of them, a pytree with the query as first axis.
 Stream = Any
@@ -97,6 +99,8 @@ def query_encoder(
 
     def front(constants: Constants, inputs: Inputs) -> Stream:
         early, rest = constants.frozen
+        if query == "image" and is_crops(inputs):
+            inputs = model.normalised(inputs)
         if not staged:
             return inputs
         flat = _flat(constants.source) | _flat(rest) | _flat(early)

@@ -11,14 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from reex_jax.adaptation.encoder import Constants
+from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.fused import FusionRule
 from reex_jax.adaptation.items import Items
 from reex_jax.adaptation.objective import Objective
+from reex_jax.adaptation.parts import Parts
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
 from reex_jax.adaptation.state import AdaptState, initial_state
 from reex_jax.errors import UserError
+from reex_jax.hosts import from_first
 from reex_jax.retrieval.calibration import regrown
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.retrieval.rows import Rows
@@ -37,6 +39,7 @@ class GrowingAdapter:
     _objective: Objective
     _own: Settings
     _settings: AdaptSettings
+    _encoder: QueryEncoder
     _fusion: FusionRule | None
     _ranking: Ranking
     _devices: list[jax.Device]
@@ -45,6 +48,18 @@ class GrowingAdapter:
     _replicated: Constants
     _gallery: DeviceGallery
     _state: AdaptState
+
+    @property
+    def parts(self) -> Parts:
+        """What it is made of; `side_by_side` runs several streams with it."""
+        return Parts(
+            self._objective,
+            self._encoder,
+            self._settings,
+            self._ranking,
+            self._with_places(self._gallery.places),
+            self._replicated,
+        )
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -87,35 +102,49 @@ class GrowingAdapter:
     def save(self, path: str | Path) -> None:
         """Writes the whole state to a folder, over what an earlier `save` wrote there.
 
+        Of several processes the first writes.
+
         Raises:
             UserError: the folder holds something else.
         """
         identity = self._identity | self._items.identity() | {"places": self._gallery.places}
-        save_adapter(path, identity, first_copy(self._state))
+        state = jax.device_get(first_copy(self._state))
+        from_first(lambda: save_adapter(path, identity, state))
 
     def restore(self, path: str | Path) -> None:
         """Goes on from what `save` wrote; the next batch gives the same numbers as then.
 
         The gallery may have more items than the saved one, in any order: ids tell which are new.
 
+        Of several processes the first reads.
+
         Raises:
             UserError: nothing was saved there, or by an adapter of another method, query, model or
                 settings (the number of devices may differ, and the seed comes back), or with items
                 that this gallery lacks or embeds otherwise.
         """
+        now = jax.tree.structure(first_copy(self._state))
+        leaves = from_first(lambda: jax.device_get(jax.tree.leaves(self._read(path))))
+        self._state = replicate(jax.tree.unflatten(now, leaves), self._devices)
+
+    def _read(self, path: str | Path) -> AdaptState:
+        """A saved state, for the gallery as it is now."""
         there, places = self._items.saved_in(path)
         items, origin = self._items.at(there), np.full(len(self.ids), -1, np.int32)
         origin[there] = np.arange(len(there))
-        like = self._first_state(places)
+        like = jax.device_get(self._first_state(places))
         state = restore_adapter(path, self._identity | items.identity(), like)
         new = self._gallery.at(np.flatnonzero(origin < 0))
-        state = self._regrown(state, self._gallery.places, origin, new)
-        self._state = replicate(state, self._devices)
+        return self._regrown(state, self._gallery.places, origin, new)
 
     def _first_state(self, places: int, seed: int | None = None) -> AdaptState:
-        gallery = jax.ShapeDtypeStruct((places, self._items.dim), jnp.float32)
-        constants = self._constants._replace(gallery=gallery)
+        constants = self._with_places(places)
         return initial_state(self._objective, self._settings, constants, self._ranking, seed)
+
+    def _with_places(self, places: int) -> Constants:
+        """The constants with the shape of a gallery, whose rows lie on the devices alone."""
+        gallery = jax.ShapeDtypeStruct((places, self._items.dim), jnp.float32)
+        return self._constants._replace(gallery=gallery)
 
     def _follow(self, items: Items, state: AdaptState) -> None:
         """Takes over a state after the gallery on the devices has changed."""
@@ -144,9 +173,8 @@ class GrowingAdapter:
                 "how that follows another gallery; give its Objective `regrown`, or make a new "
                 "Adapter"
             )
-        calibration = regrown(
-            state.calibration, origin, new, self._constants.temperature, self._ranking
-        )
+        temperature = self._constants.temperature
+        calibration = regrown(state.calibration, origin, new, temperature, self._ranking)
         return state._replace(objective=own, calibration=calibration)
 
     @cached_property

@@ -11,6 +11,7 @@ from reex_jax.adaptation.encoder import Inputs
 from reex_jax.adaptation.fused import FusedTexts
 from reex_jax.errors import UserError
 from reex_jax.gsr.features import FusionFeatures
+from reex_jax.models.crops import is_crops
 from reex_jax.models.two_tower import TwoTower
 
 
@@ -36,6 +37,8 @@ def plain_inputs(model: TwoTower, query: str) -> Callable[[Any], Inputs]:
     """
 
     def images(queries: Any) -> Inputs:
+        if is_crops(queries):
+            return model.check_crops(queries)
         if _is_array(queries):
             return model.check_pixels(queries)
         return model.pixels_of(_some(queries))

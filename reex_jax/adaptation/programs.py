@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder
 from reex_jax.adaptation.objective import Parameters
+from reex_jax.adaptation.replicas import first_copy
 from reex_jax.retrieval.calibration import Calibration, correction
 from reex_jax.retrieval.part import AXIS
 from reex_jax.settings.ranking import Ranking
@@ -30,10 +31,14 @@ def compile_correction(
 ) -> Callable[[Calibration, jax.Array], jax.Array]:
     """What ranking takes from each item: [devices, places] float32, the same on every device.
 
-    Of (calibration, the model's temperature), both with a leading device axis.
+    Of (calibration, the model's temperature), both with a leading device axis. Without devices it
+    is computed on the first one alone, and other processes need not take part.
     """
 
     def own(state: Calibration, temperature: jax.Array) -> jax.Array:
         return correction(state, temperature, ranking)
 
-    return jax.pmap(own, axis_name=AXIS, devices=devices)
+    if devices:
+        return jax.pmap(own, axis_name=AXIS, devices=devices)
+    alone = jax.jit(own)
+    return lambda state, temperature: alone(*first_copy((state, temperature)))[None]

@@ -6,11 +6,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from reex_jax.hosts import several
 from reex_jax.retrieval.part import AXIS as AXIS
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
-    """A copy of every array on each device, with a leading device axis."""
+    """A copy of every array on each device of this process, with a leading axis for these."""
+    devices = [device for device in devices if device.process_index == jax.process_index()]
     mesh = jax.sharding.Mesh(devices, (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
 
@@ -21,6 +23,28 @@ def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
         return jax.make_array_from_single_device_arrays(shape, sharding, parts)
 
     return jax.tree.map(copies, tree)
+
+
+def spread(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """What `replicate` put on the first device, on others, too; the first copy is shared."""
+    mesh = jax.sharding.Mesh(devices, (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+
+    def copies(x: jax.Array) -> jax.Array:
+        own = x.addressable_shards[0].data
+        parts = [own, *(jax.device_put(own, device) for device in devices[1:])]
+        shape = (len(devices), *x.shape[1:])
+        return jax.make_array_from_single_device_arrays(shape, sharding, parts)
+
+    return jax.tree.map(copies, tree)
+
+
+def own_rows(batch: jax.Array) -> jax.Array:
+    """This process's part of the rows of a whole batch [B, ...]."""
+    if not several():
+        return batch
+    rows = len(batch) // jax.process_count()
+    return batch[jax.process_index() * rows :][:rows]
 
 
 def first_copy(tree: Any) -> Any:

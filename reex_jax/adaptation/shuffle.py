@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key, Shaped
 
 from reex_jax.adaptation.masked import per_row_keys
 
@@ -10,8 +10,8 @@ GRID = 4  # squares a side; DeYO's patch_len
 
 
 def shuffle_patches(
-    pixels: Float[Array, "height width channels"], key: Key[Array, ""]
-) -> Float[Array, "height width channels"]:
+    pixels: Shaped[Array, "height width channels"], key: Key[Array, ""]
+) -> Shaped[Array, "height width channels"]:
     """Moves the squares of a 4 x 4 grid to random places.
 
     Pixels beyond the largest multiple of 4 stay where they are.

@@ -2,18 +2,22 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jax
 import numpy as np
 
+from reex_jax import hosts
 from reex_jax.adaptation.adapter import Adapter
+from reex_jax.benchmark.compiling import Compilations, counted_compilations
+from reex_jax.benchmark.rehearsal import first_rows, rehearsed
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.progress import Progress
+from reex_jax.queries.kept import KeptPixels
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.pipeline import PreparedBatch, prepared_batches
 from reex_jax.queries.prepare import (
@@ -23,11 +27,8 @@ from reex_jax.queries.prepare import (
     repaired_preparation,
 )
 from reex_jax.queries.streams import Pass, Stream, query_order
-from reex_jax.retrieval.gallery import Gallery, Items, embed_gallery
 from reex_jax.retrieval.metrics import best_ranks, recall_interval, retrieval_metrics
 from reex_jax.settings.choices import TEXT_TO_IMAGE
-
-Encoder = Callable[[Sequence[Any]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,23 @@ class Course:
     Attributes:
         queries_per_s: over the whole pass, making the queries included.
         step_ms: median milliseconds of adapting to one batch and ranking it.
-        compile_s: how much longer than that the first batch took; compilation, mostly.
         loss: mean over batches, of the last step on each; batches where it is not finite do not
             count, and None says that there is no other, or that the method never learns.
         confident: mean share of queries that the method trusted; likewise.
         skipped: updates left out because they were not finite.
         restored: how often a ruined model was put back to the source.
+        compile_s: seconds of tracing and compiling, or of reading compiled programs from the cache.
+        late_programs: how many were compiled after the first batch; 0, unless something is wrong.
     """
 
     queries_per_s: float
     step_ms: float
-    compile_s: float
     loss: float | None
     confident: float | None
     skipped: int
     restored: int
+    compile_s: float = 0.0
+    late_programs: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,26 +73,6 @@ class Measured:
     ranks: dict[str, np.ndarray]
 
 
-def build_gallery(
-    model: TwoTower, data: RetrievalSet, direction: str, *, progress: bool
-) -> Gallery:
-    """Embeds the clean gallery of a direction with the source model."""
-    encode: Encoder
-    items: Items
-    if direction == TEXT_TO_IMAGE:
-        encode, items, ids, what = model.encode_images, data.images, data.image_ids, "images"
-    else:
-        encode, items, ids, what = model.encode_texts, data.captions, data.caption_ids, "captions"
-    return embed_gallery(
-        encode,
-        items,
-        ids,
-        batch_size=model.batch_size,
-        describe=f"gallery: {what}",
-        progress=progress,
-    )
-
-
 def measure(
     adapter: Adapter,
     model: TwoTower,
@@ -102,6 +85,7 @@ def measure(
     workers: int,
     progress: bool,
     repairs: Repairs | None = None,
+    kept: KeptPixels | None = None,
 ) -> list[Measured]:
     """Adapts to a pass from the adapter's present state; one result for each of its streams.
 
@@ -116,25 +100,32 @@ def measure(
         workers: threads that prepare queries.
         progress: whether a terminal shows a bar with queries/s, loss and confident share.
         repairs: the queries' repairs, if the adapter fuses them.
+        kept: prepared images of the run, for other methods, too.
     """
     order = query_order(one, positions)
     if repairs is None:
         preparation = query_preparation(model, one.direction)
     else:
         preparation = repaired_preparation(model, repairs)
-    batches = _batches(data, source, one.direction, order, preparation, batch_size, workers)
-    ranks, course = _adapt(adapter, data.answers(one.direction), one, order, batches, progress)
+    answers = data.answers(one.direction)
+    with counted_compilations() as compiled:
+        batches = made_batches(
+            data, source, one.direction, order, preparation, batch_size, workers, kept
+        )
+        ranks, course = _adapt(
+            adapter, answers, one, order, batches, batch_size, compiled, progress
+        )
     measured = []
     for stream in one.streams:
         own = {ranking: found[stream][positions] for ranking, found in ranks.items()}
-        measured.append(_measured(data, stream, own, course))
+        measured.append(result_of(data, stream, own, course))
     return measured
 
 
 Order = Sequence[tuple[Stream, int]]
 
 
-def _batches(
+def made_batches(
     data: RetrievalSet,
     source: QuerySource,
     direction: str,
@@ -142,13 +133,16 @@ def _batches(
     preparation: tuple[Prepare, Stack],
     batch_size: int,
     workers: int,
+    kept: KeptPixels | None,
 ) -> Iterator[PreparedBatch]:
     """The queries in their order, made and prepared ahead of the device."""
     prepare, stack = preparation
     ids = data.caption_ids if direction == TEXT_TO_IMAGE else data.image_ids
 
     def prepared(query: tuple[Stream, int]) -> Any:
-        return prepare(source(*query))
+        if kept is None or direction == TEXT_TO_IMAGE:
+            return prepare(source(*query))
+        return kept(*query, lambda: prepare(source(*query)))
 
     return prepared_batches(
         order,
@@ -157,6 +151,8 @@ def _batches(
         workers=workers,
         stack=stack,
         name=lambda query: f"{query[0]}, query {ids[query[1]]!r}",
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
     )
 
 
@@ -166,18 +162,22 @@ def _adapt(
     one: Pass,
     order: Order,
     batches: Iterator[PreparedBatch],
+    batch_size: int,
+    compiled: Compilations,
     progress: bool,
 ) -> tuple[dict[str, dict[Stream, np.ndarray]], Course]:
     """Ranking -> each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
     ranks: dict[str, dict[Stream, np.ndarray]] = {}
-    seconds, diagnostics = [], []
+    seconds, diagnostics, programs = [], [], []
     began = time.perf_counter()
+    texts, columns = one.direction == TEXT_TO_IMAGE, answers.shape[1]
+    batches = rehearsed(adapter, batches, len(order), batch_size, columns, texts=texts)
     with Progress(len(order), unit="query", leave=False, label=str(one), shown=progress) as bar:
         for batch in batches:
             step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
-            found, how = adapter.ranks(_first_rows(batch.inputs, len(asked)), right)
+            found, how = adapter.ranks(first_rows(batch.inputs, max(1, len(asked))), right)
             for ranking, own in found.items():
                 if ranking not in ranks:
                     ranks[ranking] = {s: np.full(answers.shape, -1, np.int32) for s in one.streams}
@@ -185,18 +185,25 @@ def _adapt(
                     ranks[ranking][stream][position] = query_ranks
             seconds.append(time.perf_counter() - step_began)
             diagnostics.append(how)
-            bar.update(len(asked))
+            programs.append(compiled.programs)
+            bar.update(min(batch_size, len(order) - bar.done))
             if adapter.learns:
                 bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
     whole = time.perf_counter() - began
-    return ranks, _course(len(order) / whole, seconds, diagnostics, adapter.learns)
+    late = programs[-1] - programs[0]
+    course = course_of(len(order) / whole, seconds, diagnostics, adapter.learns)
+    return _of_all(ranks), replace(course, compile_s=compiled.seconds, late_programs=late)
 
 
-def _first_rows(inputs: Any, count: int) -> Any:
-    return jax.tree.map(lambda array: array[:count], inputs)
+def _of_all(ranks: dict[str, dict[Stream, np.ndarray]]) -> dict[str, dict[Stream, np.ndarray]]:
+    """The ranks that any process found."""
+    return {
+        ranking: {stream: hosts.gathered(own).max(axis=0) for stream, own in found.items()}
+        for ranking, found in ranks.items()
+    }
 
 
-def _course(
+def course_of(
     queries_per_s: float,
     seconds: Sequence[float],
     diagnostics: Sequence[dict[str, float]],
@@ -206,7 +213,6 @@ def _course(
     return Course(
         queries_per_s=queries_per_s,
         step_ms=1e3 * step,
-        compile_s=max(0.0, seconds[0] - step),
         loss=_mean([how["loss"] for how in diagnostics]) if learns else None,
         confident=_mean([how["confident"] for how in diagnostics]) if learns else None,
         skipped=sum(int(how["skipped"]) for how in diagnostics),
@@ -219,7 +225,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def _measured(
+def result_of(
     data: RetrievalSet, stream: Stream, ranks: dict[str, np.ndarray], course: Course
 ) -> Measured:
     row = {

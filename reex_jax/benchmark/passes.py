@@ -4,26 +4,32 @@ import logging
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from reex_jax import hosts
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
 from reex_jax.benchmark.methods import make_adapter
 from reex_jax.benchmark.shard import key_of, list_work
+from reex_jax.benchmark.together import measure_together
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.errors import UserError
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.progress import Progress
+from reex_jax.queries.kept import KeptPixels
 from reex_jax.queries.own import QuerySource
 from reex_jax.queries.streams import Pass, Stream, chosen_queries
 from reex_jax.reporting.environment import peak_memory_mb
 from reex_jax.reporting.rows import Row, StreamKey
 from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.retrieval.gallery import Gallery
+from reex_jax.settings.choices import STREAMS
 from reex_jax.settings.experiment import Experiment
 
 _log = logging.getLogger(__name__)
@@ -40,6 +46,7 @@ class Prepared:
     galleries: dict[str, Gallery]
     folder: RunFolder
     repairs: Repairs | None = None
+    kept: KeptPixels | None = None
 
 
 def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
@@ -49,11 +56,12 @@ def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
     total = sum(len(own) for _, _, own in work)
     with Progress(total, unit="pass", shown=experiment.progress) as bar:
         for method, direction, own in work:
-            due = passes_due(run.folder, method, own, missing)
+            due = hosts.from_first(partial(passes_due, run.folder, method, own, missing))
             if any(due):
                 gallery = run.galleries[direction]
                 adapter = make_adapter(experiment, run.model, gallery, method, direction)
-                for result in _adapted(run, adapter, method, own, due, bar):
+                adapted = _together if experiment.adapt.layout == STREAMS else _adapted
+                for result in adapted(run, adapter, method, own, due, bar):
                     if key_of(method, result.stream) in missing:
                         yield _written(run, method, result)
             else:
@@ -99,9 +107,55 @@ def _adapted(
             results = _measure(run, adapter, method, one)
             # Before the rows: these say that all of a stream is there.
             if number + 1 < len(passes) and passes[number + 1].carries_over:
-                adapter.save(_end(run.folder, method, one))
+                _save(run, adapter, method, one)
             yield from results
         bar.update()
+
+
+def _together(
+    run: Prepared,
+    adapter: Adapter,
+    method: str,
+    passes: Sequence[Pass],
+    due: Sequence[bool],
+    bar: Progress,
+) -> Iterator[Measured]:
+    """As `_adapted`, several passes at once."""
+    bar.update(len(passes) - sum(due))
+    wanted = [one for one, is_due in zip(passes, due, strict=True) if is_due]
+    bar.label(f"{method} {wanted[0].direction}, side by side")
+    adapt = run.experiment.adapt
+    count = run.data.num_queries(wanted[0].direction)
+    positions = chosen_queries(count, run.experiment.max_queries)
+    for results in measure_together(
+        adapter,
+        run.model,
+        run.data,
+        run.source,
+        wanted,
+        positions,
+        streams=adapt.streams,
+        devices=adapt.devices,
+        **_how(run, method, wanted[0].direction),
+    ):
+        yield from results
+        bar.update()
+
+
+def _how(run: Prepared, method: str, direction: str) -> dict[str, Any]:
+    """How queries are made, whatever the layout."""
+    experiment = run.experiment
+    return {
+        "batch_size": experiment.batch_size,
+        "workers": experiment.data.workers,
+        "progress": experiment.progress,
+        "repairs": run.repairs if experiment.fuses(method, direction) else None,
+        "kept": run.kept,
+    }
+
+
+def _save(run: Prepared, adapter: Adapter, method: str, one: Pass) -> None:
+    adapter.save(hosts.from_first(lambda: _end(run.folder, method, one)))
 
 
 def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Measured]:
@@ -113,21 +167,19 @@ def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Me
         run.source,
         one,
         chosen_queries(run.data.num_queries(one.direction), experiment.max_queries),
-        batch_size=experiment.batch_size,
-        workers=experiment.data.workers,
-        progress=experiment.progress,
-        repairs=run.repairs if experiment.fuses(method, one.direction) else None,
+        **_how(run, method, one.direction),
     )
 
 
 def _go_on(run: Prepared, adapter: Adapter, method: str, passes: Sequence[Pass], last: int) -> None:
     """Puts the adapter where it was when a pass ended; where its checkpoint is damaged, by doing
     that pass again."""
-    end = _end(run.folder, method, passes[last])
+    end = hosts.from_first(lambda: _end(run.folder, method, passes[last]))
     try:
         adapter.restore(end)
     except UserError as error:
-        _log.warning("%s; what was learned until then is learned again", error)
+        if hosts.first():
+            _log.warning("%s; what was learned until then is learned again", error)
         if passes[last].carries_over:
             _go_on(run, adapter, method, passes, last - 1)
         else:
@@ -137,6 +189,8 @@ def _go_on(run: Prepared, adapter: Adapter, method: str, passes: Sequence[Pass],
 
 def _written(run: Prepared, method: str, result: Measured) -> Row:
     row = {"method": method, **result.row, "peak_memory_mb": round(peak_memory_mb(), 1)}
+    if not hosts.first():
+        return row
     for ranking, ranks in result.ranks.items():  # before the row, as above
         np.save(run.folder.ranks(row, ranking), ranks)
     run.folder.append(row)
@@ -150,6 +204,7 @@ def _summary(row: Row, stream: Stream) -> str:
     course = "" if loss is None else f"  loss {loss:.3f}"
     course += "" if confident is None else f"  confident {confident:.2f}"
     skipped = f"  {row['skipped']} updates skipped" if row["skipped"] else ""
+    skipped += f"  compiled {row['compile_s']:.1f} s" if row["compile_s"] >= 0.05 else ""
     skipped += f"  put back to the source {row['restored']} times" if row["restored"] else ""
     calibrated = row.get("calibrated_recall@1")
     course = ("" if calibrated is None else f"  calibrated {calibrated:.1f}") + course

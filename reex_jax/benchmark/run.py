@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from reex_jax.benchmark.evaluate import build_gallery
+from reex_jax import hosts
+from reex_jax.benchmark.galleries import build_gallery
 from reex_jax.benchmark.identity import run_identity
 from reex_jax.benchmark.methods import check_methods
 from reex_jax.benchmark.passes import Prepared, run_passes
@@ -13,6 +16,7 @@ from reex_jax.datasets.load import load_data
 from reex_jax.gsr.repairs import ensure_repairs, rewriter_identity
 from reex_jax.models.load import load_model
 from reex_jax.models.two_tower import TwoTower
+from reex_jax.queries.kept import KeptPixels
 from reex_jax.queries.sentences import describe_sentences, sentence_kinds
 from reex_jax.queries.source import run_queries
 from reex_jax.queries.streams import Stream
@@ -56,12 +60,15 @@ def run_benchmark(
         batch_size=experiment.batch_size,
     )
     folder = _open_folder(experiment, model, arguments, shard)
+    if not hosts.first():
+        experiment = replace(experiment, progress=False)
     keys = list_keys(experiment, shard)
     finished = _finished(folder)
     if all(key in finished for key in keys):
         _print_finished(folder, len(keys), len(keys))
         return folder, [finished[key] for key in keys]
-    with alone_in(folder):
+    with ExitStack() as stack:
+        hosts.from_first(lambda: stack.enter_context(alone_in(folder)))
         finished = _finished(folder)  # a run that has just ended may have added some
         missing = [key for key in keys if key not in finished]
         _print_finished(folder, len(keys) - len(missing), len(keys))
@@ -69,16 +76,17 @@ def run_benchmark(
             run = _prepare(experiment, model, folder, missing, arguments)
             for row in run_passes(run, set(missing)):
                 finished[stream_key(row)] = row
-            write_events(folder.path, [finished[key] for key in keys])
+            if hosts.first():
+                write_events(folder.path, [finished[key] for key in keys])
     return folder, [finished[key] for key in keys]
 
 
 def _finished(folder: RunFolder) -> dict[StreamKey, Row]:
-    return {stream_key(row): row for row in read_rows(folder.metrics)}
+    return hosts.from_first(lambda: {stream_key(row): row for row in read_rows(folder.metrics)})
 
 
 def _print_finished(folder: RunFolder, count: int, total: int) -> None:
-    if count:
+    if count and hosts.first():
         print(
             f"{count} of {total} streams were measured before, in {folder.path}; remove that "
             "folder to measure them again",
@@ -105,7 +113,8 @@ def _open_folder(
     if shard is not None:
         name, environment = name + shard.suffix, environment | {"shard": str(shard)}
     path = Path(experiment.results) / experiment.name / name
-    return open_run(path, config, environment, identity)
+    hosts.check_same("settings, files or code", json.dumps(identity, sort_keys=True))
+    return hosts.from_first(lambda: open_run(path, config, environment, identity))
 
 
 def _prepare(
@@ -117,21 +126,27 @@ def _prepare(
 ) -> Prepared:
     """Reads and checks all that the passes of the missing streams may need."""
     data = load_data(experiment.data)
+    hosts.check_same("data", json.dumps([data.name, *data.image_ids, *data.captions]))
     source = run_queries(experiment, data)
     directions = list(dict.fromkeys(Stream(*key[1:]).direction for key in missing))
     repairs = None
     if any(experiment.repairs(direction) for direction in directions):
         texts = text_queries(experiment, data, source)
-        repairs = ensure_repairs(
-            experiment.gsr,
-            texts,
-            at_once=experiment.data.name == SCENES,
-            progress=experiment.progress,
-            arguments=arguments,
+        repairs = hosts.in_turn(
+            lambda: ensure_repairs(
+                experiment.gsr,
+                texts,
+                at_once=experiment.data.name == SCENES,
+                progress=experiment.progress,
+                arguments=arguments,
+            )
         )
-        print(repairs.describe(), flush=True)
+        if hosts.first():
+            print(repairs.describe(), flush=True)
     galleries = {
         direction: build_gallery(model, data, direction, progress=experiment.progress)
         for direction in directions
     }
-    return Prepared(experiment, model, data, source, galleries, folder, repairs)
+    several = len(experiment.method) > 1  # else nobody asks again
+    kept = KeptPixels(2**20 * experiment.data.memory) if several else None
+    return Prepared(experiment, model, data, source, galleries, folder, repairs, kept)

@@ -1,5 +1,6 @@
 """The command `ablate`: what a method's settings are worth."""
 
+from reex_jax import hosts
 from reex_jax.benchmark.ablation import default_method, run_ablation
 from reex_jax.benchmark.shard import parse_shard
 from reex_jax.commands.arguments import Arguments
@@ -14,6 +15,8 @@ def ablate(arguments: Arguments) -> None:
     """Runs the ablation and writes what it found to the results folder."""
     shard = parse_shard(arguments.options["shard"])
     folder, rows, levels = run_ablation(arguments.settings, arguments.given, shard)
+    if not hosts.first():
+        return
     if shard is not None:
         print(joined_by(folder, shard))
         return

@@ -17,11 +17,45 @@ from reex_jax.settings.fields import Settings
 S = TypeVar("S", bound=Settings)
 
 
+def shipped_experiments() -> Path:
+    """The folder of the experiments that come with the package: in it, or beside its sources."""
+    package = Path(__file__).parents[1]
+    beside = package.parent
+    in_sources = (beside / "pyproject.toml").is_file() and (beside / "experiments").is_dir()
+    return (beside if in_sources else package) / "experiments"
+
+
+def find_experiment(path: str, example: str = "experiments/scenes_c.py") -> str:
+    """The file that is meant: as named, or a shipped one, which needs neither folder nor ending.
+
+    Args:
+        path: "experiments/scenes_c.py", which is found in any folder, or "scenes_c".
+        example: a file that exists, for the message.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if Path(path).is_file():
+        return path
+    name = path.removeprefix("experiments/")
+    folder = shipped_experiments()
+    if name and "/" not in name:
+        file = folder / f"{name.removesuffix('.py')}.py"
+        if file.is_file():
+            return str(file)
+    shipped = ", ".join(sorted(file.stem for file in folder.glob("*.py")))
+    raise UserError(
+        f"no configuration file {path!r}; name one of your own, or one of the folder experiments/, "
+        f"for example --config={example}; shipped: {shipped}"
+    )
+
+
 def load_experiment(name: str, kind: type[S], example: str) -> S:
     """The settings of a file.
 
     Args:
-        name: a path, and sweeps of its own behind a colon: "experiments/coco_c.py:seeds,tcr".
+        name: a path, or the name of a shipped one, and sweeps of its own behind a colon:
+            "experiments/coco_c.py:seeds,tcr", "coco_c:seeds".
         kind: what `get_config` must return; a mapping of what differs from its defaults is taken
             too.
         example: a file that exists, for messages.
@@ -31,11 +65,7 @@ def load_experiment(name: str, kind: type[S], example: str) -> S:
             something else; a value that is not allowed, or a sweep that does not exist.
     """
     path, _, sweeps = name.partition(":")
-    if not Path(path).is_file():
-        raise UserError(
-            f"no configuration file {path!r}; name one of the folder experiments/, for example "
-            f"--config={example}"
-        )
+    path = find_experiment(path, example)
     found = _run(path, lambda: _get_config(path, sweeps))
     if isinstance(found, kind):
         return found
@@ -50,10 +80,11 @@ def load_experiment(name: str, kind: type[S], example: str) -> S:
 
 def sweeps_of(name: str) -> dict[str, str]:
     """Sweep -> the first line about it, of a file that says so in SWEEPS; {} for any other."""
-    path = name.partition(":")[0]
-    sweeps = (
-        getattr(_run(path, lambda: _module(path)), "SWEEPS", {}) if Path(path).is_file() else {}
-    )
+    try:
+        path = find_experiment(name.partition(":")[0])
+    except UserError:
+        return {}
+    sweeps = getattr(_run(path, lambda: _module(path)), "SWEEPS", {})
     documented = {
         name: getattr(sweep, "func", sweep).__doc__ or "" for name, sweep in sweeps.items()
     }

@@ -13,6 +13,8 @@ RUN = Command(
     _EXPERIMENT,
     example="experiments/scenes_c.py",
     options=(_SHARD,),
+    computes=True,
+    shared=True,
 )
 ABLATE = Command(
     "ablate",
@@ -21,6 +23,8 @@ ABLATE = Command(
     _EXPERIMENT,
     example="experiments/ablation_exclusion.py",
     options=(_SHARD,),
+    computes=True,
+    shared=True,
 )
 REPAIR = Command(
     "repair",
@@ -71,6 +75,17 @@ PRETRAIN = Command(
     "commands.pretrain:pretrain",
     "settings.pretraining:Pretraining",
     example="experiments/pretrain_scenes.py",
+    computes=True,
+)
+SERVE = Command(
+    "serve",
+    "serves an index: a JSON API and a page, adapting to what is asked",
+    "commands.serve:serve",
+    "settings.service:Service",
+    flag="serve",
+    options=(
+        Option("index", "the folder that `index build` wrote, or demo for scenes", required=True),
+    ),
 )
 
 _IN_INDEX = Option("index", "the folder of the index", required=True)
@@ -86,6 +101,7 @@ INDEX = (
         "embeds pictures or texts into an index, or what is new of them",
         "commands.index:build_index",
         "settings.indexing:Indexing",
+        computes=True,
         flag="build",
         options=(*_SOURCE, Option("out", "the folder of the index", required=True)),
     ),
@@ -94,8 +110,27 @@ INDEX = (
         "embeds more pictures or texts into an index",
         "commands.index:add_to_index",
         "settings.indexing:Indexing",
+        computes=True,
         flag="build",
         options=(*_SOURCE, _IN_INDEX),
+    ),
+    Command(
+        "index import",
+        "makes an index of embeddings that are there already",
+        "commands.index_import:import_index",
+        "settings.indexing:Indexing",
+        flag="build",
+        options=(
+            Option(
+                "embeddings",
+                "clip-retrieval's folder, or a .npy, .faiss, .index or .usearch file",
+                required=True,
+            ),
+            Option("model", "the model that made them: a checkpoint or hub id", required=True),
+            Option("out", "the folder of the index", required=True),
+            Option("ids_file", "of a file's rows: an id a line; without it their numbers"),
+            Option("texts", "true: they are of texts, not of pictures"),
+        ),
     ),
     Command(
         "index remove",
@@ -122,4 +157,4 @@ INDEX = (
     ),
 )
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, PRETRAIN)
+COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, SERVE, PRETRAIN)

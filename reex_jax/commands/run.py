@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from reex_jax import hosts
 from reex_jax.benchmark.run import run_benchmark
 from reex_jax.benchmark.shard import Shard, parse_shard
 from reex_jax.commands.arguments import Arguments
@@ -68,10 +69,13 @@ def joined_by(folder: RunFolder, shard: Shard) -> str:
 
 def run(arguments: Arguments) -> None:
     """Runs the benchmark, prints its table and writes it to the results folder."""
-    for line in idle_settings(arguments.settings, arguments.given):
-        print(line, file=sys.stderr)
+    if hosts.first():
+        for line in idle_settings(arguments.settings, arguments.given):
+            print(line, file=sys.stderr)
     shard = parse_shard(arguments.options["shard"])
     folder, rows = run_benchmark(arguments.settings, arguments.given, shard)
+    if not hosts.first():
+        return
     if shard is not None:
         print(joined_by(folder, shard))
     report = f"{benchmark_report(folder, rows)}\n"

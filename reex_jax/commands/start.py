@@ -4,8 +4,10 @@ python -m reex_jax COMMAND --config=FILE[:SWEEPS] --config.KEY=VALUE --OPTION=VA
 """
 
 import importlib
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,10 +15,13 @@ from typing import Any, NoReturn
 from absl import flags, logging
 
 from reex_jax.commands.arguments import Arguments, Option, parse_arguments, without_file
+from reex_jax.commands.compile_cache import use_compile_cache
 from reex_jax.commands.experiment_file import sweeps_of
 from reex_jax.commands.help import command_help
+from reex_jax.commands.processes import join, lost_process, refuse_several
 from reex_jax.errors import UserError, unknown
 from reex_jax.settings.fields import Settings
+from reex_jax.settings.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Command:
         flag: "config" for an experiment's file and single values, else the prefix of values alone.
         example: a file of experiments/ that this command runs; "" where none is read.
         options: the flags beside.
+        computes: whether it compiles programs for devices.
+        shared: whether several processes, on several hosts mostly, may do it together.
     """
 
     name: str
@@ -41,6 +48,8 @@ class Command:
     flag: str = "config"
     example: str = ""
     options: tuple[Option, ...] = ()
+    computes: bool = False
+    shared: bool = False
 
     def settings_class(self) -> type[Settings] | None:
         """The class of the settings, imported."""
@@ -69,7 +78,20 @@ def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
     # Libraries read flags of their own (grain does): nobody gives any, but they must be parsed.
     flags.FLAGS(["reex_jax"])
     logging.set_verbosity(logging.WARNING)
-    _without_traceback(lambda: find(command.work)(read_arguments(command, given)))
+    _without_traceback(lambda: _do(command, read_arguments(command, given)))
+
+
+def _do(command: Command, arguments: Arguments) -> None:
+    """The work, after what must come before JAX looks for devices."""
+    if command.computes:
+        machine = getattr(arguments.settings, "machine", None) or Machine()
+        if command.shared:
+            join(machine)
+            signal.signal(signal.SIGTERM, _terminate)  # JAX has put its own in the place of ours
+        else:
+            refuse_several(command.name)
+        use_compile_cache(machine.compile_cache)
+    find(command.work)(arguments)
 
 
 def start_named(commands: Sequence[Command], group: str = "") -> None:
@@ -106,17 +128,25 @@ def _without_traceback(work: Callable[[], Any]) -> NoReturn:
     try:
         work()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        _leave(f"error: {error}")
     except KeyboardInterrupt:
         _end("interrupted", signal.SIGINT)
     except _Terminated:
         _end("terminated", signal.SIGTERM)
     except MemoryError:
-        sys.exit("error: not enough memory; take fewer or smaller queries, or a smaller batch_size")
+        _leave("error: not enough memory; take fewer or smaller queries, or a smaller batch_size")
     except OSError as error:
         # Disk full, a folder that vanished, no permission: nothing in the code to mend.
         place = f"{error.filename}: " if error.filename else ""
-        sys.exit(f"error: {place}{error.strerror or error}; what was finished is kept")
+        _leave(f"error: {place}{error.strerror or error}; what was finished is kept")
+    except Exception as error:
+        if not _joined():
+            raise
+        lost = lost_process(error)
+        if lost:
+            _leave(f"error: {lost}")
+        traceback.print_exc()
+        _leave("")
     sys.exit(0)
 
 
@@ -130,8 +160,30 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def _end(how: str, number: signal.Signals) -> NoReturn:
     """Says what is left, and ends with the status that shells give a signal."""
-    print(f"{how}; what was finished is kept, the same command goes on from there", file=sys.stderr)
-    sys.exit(128 + number)
+    line = f"{how}; what was finished is kept, the same command goes on from there"
+    print(line, file=sys.stderr)
+    _leave("", 128 + number)
+
+
+def _leave(message: str, status: int = 1) -> NoReturn:
+    """Ends after a failure.
+
+    One of several processes ends at once: Python's usual way out waits for the others, which wait
+    for this one.
+    """
+    if _joined():
+        if message:
+            print(message, file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(message or status)
+
+
+def _joined() -> bool:
+    """Whether this is one of several processes; asks nothing of JAX that is not loaded."""
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
 
 
 def read_arguments(command: Command, given: Sequence[str]) -> Arguments:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -97,7 +98,9 @@ def open_cache(
     opened = _opened(path, header, count)
     if opened is not None:
         return opened
-    partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
+    # Hosts may share the folder.
+    writer = f"{platform.node()}-{os.getpid()}-{threading.get_ident()}"
+    partial = path.with_suffix(f".{writer}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(partial, header, count, make, workers)

@@ -10,14 +10,17 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
 from reex_jax.errors import UserError
 from reex_jax.models.batches import chunks, embed_batches
+from reex_jax.models.crops import check_crops, normalise_crops
 from reex_jax.models.folders import checkpoint_sha256
 from reex_jax.models.inputs import check_ids, check_pixels
 from reex_jax.models.preprocess import (
     Preprocessing,
+    crop_image,
     prepare_captions,
     preprocess_image,
     preprocess_numbered,
@@ -174,6 +177,22 @@ class LoadedModel:
             UserError: see `preprocess_image`; or a model whose pixels are not RGB.
         """
         return preprocess_image(image, self._rgb())
+
+    def crop_image(self, image: Image.Image) -> np.ndarray:
+        """One picture as pixels [h, w, 3] uint8, to be normalised on the device.
+
+        Raises:
+            UserError: as `prepare_image`.
+        """
+        return crop_image(image, self._rgb())
+
+    def check_crops(self, crops: ArrayLike) -> np.ndarray:
+        """Crops [n, h, w, 3] uint8 on the host; see `crops.check_crops`."""
+        return check_crops(crops, self._rgb())
+
+    def normalised(self, crops: UInt8[Array, "batch h w 3"]) -> Float[Array, "batch h w 3"]:
+        """Crops as the image tower takes them; may be traced."""
+        return normalise_crops(crops, self._rgb())
 
     def prepare_text(self, caption: str) -> np.ndarray:
         """One caption as token ids [length] int32, without padding.

@@ -104,6 +104,21 @@ def read_preprocessing(
 def preprocess_image(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     """One picture as normalised pixels [image_size, image_size, 3] float32.
 
+    Args and errors as `crop_image`.
+    """
+    size = preprocessing.image_size
+    # Each step in float32, in torchvision's order: the same rounding. In place and by whole rows,
+    # because NumPy is slow along an axis of three.
+    pixels = crop_image(image, preprocessing).astype(np.float32).reshape(size, size * 3)
+    pixels /= np.float32(255)
+    pixels -= np.tile(np.asarray(preprocessing.mean, np.float32), size)
+    pixels /= np.tile(np.asarray(preprocessing.std, np.float32), size)
+    return pixels.reshape(size, size, 3)
+
+
+def crop_image(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
+    """One picture as pixels [image_size, image_size, 3] uint8, not normalised yet.
+
     "clip" does what OpenAI's CLIP does with torchvision, to the bit: resize (Pillow's bicubic;
     palette and bilevel images nearest) so that the short side fits, the long side rounded down;
     crop the centre, half pixels to even; only then convert to RGB. Alpha is dropped, an EXIF
@@ -132,13 +147,7 @@ def preprocess_image(image: Image.Image, preprocessing: Preprocessing) -> np.nda
     else:
         resized = _resize_short_side(image, preprocessing.short_side or size, resample)
         rgb = _to_rgb(_centre_crop(resized, size))
-    # Each step in float32, in torchvision's order: the same rounding. In place and by whole rows,
-    # because NumPy is slow along an axis of three.
-    pixels = np.asarray(rgb, np.float32).reshape(size, size * 3)
-    pixels /= np.float32(255)
-    pixels -= np.tile(np.asarray(preprocessing.mean, np.float32), size)
-    pixels /= np.tile(np.asarray(preprocessing.std, np.float32), size)
-    return pixels.reshape(size, size, 3)
+    return np.asarray(rgb)
 
 
 def preprocess_numbered(

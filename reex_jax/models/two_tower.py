@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
 PathInTower = tuple[Any, ...]
@@ -111,6 +111,15 @@ class TwoTower(Protocol):
 
     def prepare_image(self, image: Image.Image) -> np.ndarray:
         """One picture as pixels [h, w, c] float32; safe in several threads."""
+
+    def crop_image(self, image: Image.Image) -> np.ndarray:
+        """One picture as pixels [h, w, c] uint8, to be normalised on the device; likewise."""
+
+    def check_crops(self, crops: ArrayLike) -> np.ndarray:
+        """Crops [n, h, w, c] uint8 on the host; raises UserError if they are not the model's."""
+
+    def normalised(self, crops: UInt8[Array, "batch h w c"]) -> Float[Array, "batch h w c"]:
+        """Crops as the image tower takes them; may be traced."""
 
     def prepare_text(self, caption: str) -> np.ndarray:
         """One caption as token ids [length] int32 without padding; safe in several threads."""

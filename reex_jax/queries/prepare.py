@@ -28,7 +28,8 @@ def query_preparation(
             processes prepare parts of one batch, which must have one shape.
 
     Returns:
-        image_to_text: PIL image -> pixels [h, w, c] float32, normalised; and `np.stack`.
+        image_to_text: PIL image -> pixels [h, w, c] uint8, to be normalised on the device; and
+        `np.stack`.
         text_to_image: string -> token ids [length] int32; and a function that pads them to the
         shortest of the model's lengths that holds all: [n, length] int32.
 
@@ -37,7 +38,7 @@ def query_preparation(
     """
     model.check_query(QUERY_OF[direction])
     if direction == IMAGE_TO_TEXT:
-        return model.prepare_image, np.stack
+        return model.crop_image, np.stack
     return model.prepare_text, partial(model.pad_texts, one_length=one_length)
 
 

@@ -36,7 +36,8 @@ class DeviceGallery:
             devices: that share a batch.
             settings: how they hold it.
         """
-        self._placement = Placement(tuple(devices), settings.layout == "split")
+        own = tuple(d for d in devices if d.process_index == jax.process_index())
+        self._placement = Placement(own, settings.layout == "split")
         self._settings, (self.size, self.dim) = settings, rows.shape
         self._dtype = np.dtype(np.uint16 if settings.storage == "bfloat16" else np.float32)
         self._buffers = self._empty(self.size)

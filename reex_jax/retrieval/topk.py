@@ -106,9 +106,10 @@ def keep_best(
     best: Found, scores: Float[Array, "batch more"], positions: Int32[Array, " more"]
 ) -> Found:
     """The best of what was found and of a chunk; of equals the first, and what was found before."""
-    candidates = jnp.concatenate([best[0], scores], axis=1)
-    positions = jnp.broadcast_to(positions[None, :], scores.shape)
-    labels = jnp.concatenate([best[1], positions], axis=1)
+    # The chunk's own best first: then only these are copied, not the whole chunk.
+    own, at = jax.lax.top_k(scores, min(best[0].shape[1], scores.shape[1]))
+    candidates = jnp.concatenate([best[0], own], axis=1)
+    labels = jnp.concatenate([best[1], positions[at]], axis=1)
     top, at = jax.lax.top_k(candidates, best[0].shape[1])
     return top, jnp.take_along_axis(labels, at, axis=1)
 

@@ -43,6 +43,10 @@ SCORES = ("last_forward", "before", "after")
 REMATS = ("none", "dots")
 """What a gradient computes again instead of keeping it: nothing, or all but products."""
 
+STREAMS = "streams"
+LAYOUTS = ("queries", STREAMS)
+"""What devices share: the queries of one stream, or the streams."""
+
 PROTOCOLS = ("reset", "continual", "mixed")
 """In which passes a method sees the streams."""
 

@@ -52,6 +52,12 @@ class Data(Settings):
     preprocessing: str = setting("clip", "of queries and gallery, as CLIP or TCR do", one_of(MODES))
     on_error: str = setting("raise", "what faulty files do", one_of(ON_ERROR))
     workers: int = setting(2, "threads that make queries", integer(0, 256), counted=False)
+    memory: int = setting(
+        1024,
+        "megabytes of prepared images kept in memory for the methods that follow; 0: none",
+        integer(0),
+        counted=False,
+    )
     cache: str = setting("", "folder that keeps corrupted images", path, counted=False)
 
     def check_together(self) -> None:

@@ -39,6 +39,8 @@ from reex_jax.settings.choices import (
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import SCENES, Data
 from reex_jax.settings.fields import Settings, section, setting
+from reex_jax.settings.machine import Machine
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.settings.ranking import Ranking
@@ -124,10 +126,12 @@ class Experiment(Settings):
     batch_size: int = setting(64, "queries that arrive together", integer(1, 65536))
     adapt: Adapt = section(Adapt, "how the query encoder is updated")
     rank: Ranking = section(Ranking, "how ranking corrects for hubs")
+    gallery: GallerySettings = section(GallerySettings, "where the gallery lies")
     settings: Methods = section(Methods, "each method's own")
     variants: tuple[Variant, ...] = setting(
         (), "methods with some settings changed", Check("a list of variants", _variants)
     )
+    machine: Machine = section(Machine, "where it runs")
     results: str = setting("results", "folder of all results", filled_path, counted=False)
     run_id: str = setting(
         "", "name of the run's folder; '': from the settings", or_empty(folder_name), counted=False

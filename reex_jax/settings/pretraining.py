@@ -6,6 +6,7 @@ from reex_jax.errors import UserError
 from reex_jax.settings.checks import LARGE, filled_path, integer, number, numbers, one_of, path
 from reex_jax.settings.choices import PRECISIONS
 from reex_jax.settings.fields import Settings, section, setting
+from reex_jax.settings.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class Pretraining(Settings):
     vocabulary: Vocabulary = section(Vocabulary, "what the tokenizer is trained on")
     pixels: Pixels = section(Pixels, "how pixels are normalised")
     model: Model = section(Model, "its shape")
+    machine: Machine = section(Machine, "where it runs")
 
     def check_together(self) -> None:
         """Refuses a schedule that does not fit, and captions that the model cannot hold."""

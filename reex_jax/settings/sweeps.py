@@ -9,6 +9,10 @@ from reex_jax.corruptions.text.sentence_prompts import SENTENCE_KINDS
 from reex_jax.errors import unknown
 from reex_jax.settings.choices import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from reex_jax.settings.experiment import Experiment
+from reex_jax.settings.methods import LEARNING_RATE, METHODS
+
+BLIP_TEXT_RATE = 3e-5
+"""TCR's authors' for the text queries of BLIP."""
 
 Sweep = Callable[[Experiment], Experiment]
 """A copy of an experiment with some values changed; several apply one after the other."""
@@ -45,6 +49,29 @@ def seeds(experiment: Experiment) -> Experiment:
 def tcr(experiment: Experiment) -> Experiment:
     """Pictures squashed to a square, captions cleaned and cut, as TCR does it."""
     return replace(experiment, data=replace(experiment.data, preprocessing="tcr"))
+
+
+def tcr_blip(experiment: Experiment) -> Experiment:
+    """The backbone and the settings behind TCR's published tables of COCO-C.
+
+    As its authors' code has them: BLIP (ViT-B/16, 384 pixels) fine-tuned on COCO, contrastive
+    embeddings; captions of at most 30 words and 35 tokens; AdamW, weight decay 1e-4, 3 steps on
+    batches of 64; rates 3e-4 for image queries and 3e-5 for text queries; all LayerNorms of either
+    encoder; temperatures 0.02 (TCR) and 0.01 (the others). ReEx keeps the rates of its own.
+    """
+    settings = experiment.settings
+    for name in METHODS:
+        of_method = getattr(settings, name)
+        if getattr(of_method.text, "learning_rate", None) == LEARNING_RATE:
+            slower = replace(of_method.text, learning_rate=BLIP_TEXT_RATE)
+            settings = replace(settings, **{name: replace(of_method, text=slower)})
+    return replace(
+        tcr(experiment),
+        name=f"{experiment.name}_blip",
+        checkpoint="Salesforce/blip-itm-base-coco",
+        adapt=replace(experiment.adapt, text_parameters="layer_norms"),
+        settings=settings,
+    )
 
 
 def characters(experiment: Experiment) -> Experiment:

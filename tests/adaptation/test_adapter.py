@@ -70,6 +70,19 @@ def test_search_ranks_the_adapted_similarities(adapter, tokens, golden):
     assert adapter.state.batches == 2
 
 
+def test_pixels_may_be_normalised_on_the_device(tiny, plain):
+    crops = np.random.default_rng(0).integers(0, 256, (3, *tiny_shape(tiny)), dtype=np.uint8)
+    pixels = np.asarray(tiny.normalised(crops))
+    np.testing.assert_allclose(plain.embed(crops), plain.embed(pixels), rtol=0, atol=1e-6)
+    with pytest.raises(UserError, match=r"pixels have shape \[3, 24, 8, 3\], but this model takes"):
+        plain.embed(crops[:, :, :8])
+
+
+def tiny_shape(tiny):
+    side = tiny.config.vision.image_size
+    return side, side, 3
+
+
 def test_ranking_learns_nothing_and_repeats(adapter, tokens, golden):
     """`adapt` then `rank` is `search`; what does not learn leaves every bit of the state."""
     adapter.reset()

@@ -18,7 +18,7 @@ TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 METRICS = {"recall@1", "recall@5", "recall@10", "mAP", "median_rank"}
 INTERVAL = {"recall@1_low", "recall@1_high"}
 SIZES = {"num_queries", "gallery_size"}
-COURSE = {"loss", "confident", "skipped", "restored"}
+COURSE = {"loss", "confident", "skipped", "restored", "late_programs"}
 CALIBRATED = {f"calibrated_{name}" for name in METRICS | INTERVAL}
 
 
@@ -57,7 +57,7 @@ def test_rows_hold_what_a_result_needs(finished):
         assert row["queries_per_s"] > 0 and row["step_ms"] > 0 and row["peak_memory_mb"] > 0
         assert row["compile_s"] >= 0
         assert [row[name] for name in ("loss", "confident")] == [None] * 2  # nothing is learned
-        assert [row[name] for name in ("skipped", "restored")] == [0] * 2
+        assert [row[name] for name in ("skipped", "restored", "late_programs")] == [0] * 3
     assert [(row["num_queries"], row["gallery_size"]) for row in rows] == [
         (12, 60),
         (12, 60),

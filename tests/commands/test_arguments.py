@@ -151,3 +151,18 @@ def test_mistakes_are_one_line_and_exit_status_1(capsys):
         with pytest.raises(SystemExit) as end:
             start(command, arguments)
         assert str(end.value.code).startswith("error: ") and "\n" not in str(end.value.code)
+
+
+@pytest.mark.parametrize("name", ["scenes_c", "scenes_c.py", "experiments/scenes_c.py"])
+def test_shipped_experiments_are_found_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert parsed(file=f"--config={name}:seeds").seeds == (0, 1, 2)
+    # A file of one's own comes first.
+    own = tmp_path / name
+    own.parent.mkdir(exist_ok=True)
+    if name.endswith(".py"):
+        own.write_text("def get_config():\n    return {'name': 'own'}\n")
+        assert parsed(file=f"--config={name}").name == "own"
+    for wrong in ("no_such", "", "other/scenes_c.py"):
+        with pytest.raises(UserError, match=r"no configuration file .*shipped: .*, scenes_c"):
+            parsed(file=f"--config={wrong}")
