@@ -39,8 +39,8 @@ from reex_jax.settings.choices import (
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import SCENES, Data
 from reex_jax.settings.fields import Settings, section, setting
-from reex_jax.settings.machine import Machine
 from reex_jax.settings.gallery import GallerySettings
+from reex_jax.settings.machine import Machine
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.settings.ranking import Ranking
