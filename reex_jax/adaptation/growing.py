@@ -48,6 +48,7 @@ class GrowingAdapter:
     _replicated: Constants
     _gallery: DeviceGallery
     _state: AdaptState
+    _update: Any
 
     @property
     def parts(self) -> Parts:
@@ -60,6 +61,11 @@ class GrowingAdapter:
             self._with_places(self._gallery.places),
             self._replicated,
         )
+
+    @property
+    def program(self) -> tuple[Any, Constants, AdaptState]:
+        """The compiled step, and what it takes first; it uses up the state that it is given."""
+        return self._update, self._replicated, self._state
 
     @property
     def ids(self) -> tuple[str, ...]:

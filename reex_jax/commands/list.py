@@ -157,4 +157,24 @@ INDEX = (
     ),
 )
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, SERVE, PRETRAIN)
+PLAN = Command(
+    "plan",
+    "says what fits on a device, and what a batch costs",
+    "commands.plan:plan",
+    "settings.planning:Planning",
+    flag="plan",
+    computes=True,
+)
+
+COMMANDS = (
+    RUN,
+    ABLATE,
+    REPAIR,
+    LIST_CAPTIONS,
+    REWRITE,
+    PREPARE_DATA,
+    *INDEX,
+    SERVE,
+    PRETRAIN,
+    PLAN,
+)
