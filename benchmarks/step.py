@@ -225,7 +225,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="updates for a batch")
     parser.add_argument("--length", type=int, default=LENGTH, help="tokens of a text")
     parser.add_argument("--last-layers", type=int, default=0, help="adapt so many blocks; 0: all")
-    parser.add_argument("--remat", choices=("none", "dots"), default="none")
+    parser.add_argument("--remat", choices=("none", "dots"), default="dots")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--torch", choices=("all", "eager", "compiled", "off"), default="all")
     parser.add_argument("--repeats", type=int, default=5, help="turns")

@@ -1,6 +1,6 @@
 """Adapters that keep what was learned, in a folder and while their gallery grows and shrinks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +49,7 @@ class GrowingAdapter:
     _gallery: DeviceGallery
     _state: AdaptState
     _update: Any
+    _correct: Callable[[Any, jax.Array], jax.Array]
 
     @property
     def parts(self) -> Parts:

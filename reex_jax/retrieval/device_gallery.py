@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int32, Shaped
 
 from reex_jax.arrays import cosines
 from reex_jax.errors import UserError
+from reex_jax.retrieval.confidence import sure_items
 from reex_jax.retrieval.part import AXIS, Part, as_float32
 from reex_jax.retrieval.placing import Placement, as_one_array, move_rows, write_rows
 from reex_jax.retrieval.ranks import answer_ranks, check_answers
@@ -75,6 +76,10 @@ class DeviceGallery:
             self._buffers = move_rows(self._buffers, new, self._placement, kept)
         self._read(rows, start)
         self.size = start + len(rows)
+
+    def exchange(self, rows: Rows) -> None:
+        """Writes as many other items over all of them."""
+        self._read(rows, 0)
 
     def keep(self, origin: Int32[np.ndarray, " kept"]) -> None:
         """Lets go of all items but those at some positions, which rise; the places stay."""
@@ -144,6 +149,18 @@ class DeviceGallery:
         answers = jnp.asarray(answers, jnp.int32)
         return self._run(_ranks, "ranks", corrections, queries, answers)
 
+    def sure(
+        self,
+        queries: jax.Array,
+        k: int,
+        temperature: jax.Array,
+        corrections: jax.Array | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and confidence of the first items, see `sure_items`; on the host."""
+        work = partial(_sure, k=k)
+        positions, sure = self._run(work, ("sure", k), corrections, queries, temperature)
+        return positions, sure
+
     def _run(
         self, work: Program, name: Any, corrections: jax.Array | None, *inputs: jax.Array
     ) -> Any:
@@ -207,6 +224,16 @@ def _best(
 ) -> tuple[Float[Array, "batch k"], Int32[Array, "batch k"]]:
     scores, positions = best_items(queries, gallery, k, correction)
     return scores if correction is None else scores + correction[positions], positions
+
+
+def _sure(
+    gallery: Part,
+    correction: Float[Array, " places"] | None,
+    queries: Float[Array, "batch dim"],
+    temperature: Float[Array, ""],
+    k: int,
+) -> tuple[Int32[Array, "batch k"], Float[Array, " batch"]]:
+    return sure_items(queries, gallery, k, temperature, correction)
 
 
 def _ranks(

@@ -17,6 +17,7 @@ from reex_jax.service.remote import LearnerGoneError
 from reex_jax.settings.service import Learning
 
 _log = logging.getLogger(__name__)
+_CALM_S = 2.0  # without searches, before compiling ahead: a compilation is not broken off
 _RETRY_S = 30.0  # from the end of a learner to its next start
 _END_S = 60.0
 
@@ -88,6 +89,7 @@ class Teacher:
         self._busy = False
         self._unsaved = False
         self._saved_at = time.monotonic()
+        self._offered_at = -_CALM_S
         self._thread = threading.Thread(target=self._run, name="teacher", daemon=True)
 
     def start(self) -> None:
@@ -99,6 +101,7 @@ class Teacher:
         """Searches to learn from, when there is time; where too many wait, the oldest go."""
         now = time.monotonic()
         with self._changed:
+            self._offered_at = now
             for ask in asks:
                 waiting = self._waiting[ask.lane]
                 if len(waiting) == waiting.maxlen:
@@ -163,7 +166,7 @@ class Teacher:
         """One order, batch, save or compilation; whether there may be another."""
         with self._changed:
             while not (
-                self._ending or self._orders or self._due() or self._save_due() or self._cold
+                self._ending or self._orders or self._due() or self._save_due() or self._calm()
             ):
                 self._changed.wait(self._patience())
             order = self._orders.popleft() if self._orders else None
@@ -176,7 +179,7 @@ class Teacher:
                 self._obey(*order)
             elif asks:
                 self._learn(asks)
-            elif self._cold and not self._ending:
+            elif self._calm() and not self._ending:
                 self.learner.call("warm_up", *self._cold.popleft())
             if ending or self._save_due():
                 self._save()
@@ -200,7 +203,13 @@ class Teacher:
         times = [w[0][0] + self.learning.wait_s - now for w in self._waiting.values() if w]
         if self._unsaved and self.save_s:
             times.append(self._saved_at + self.save_s - now)
+        if self._cold:
+            times.append(self._offered_at + _CALM_S - now)
         return max(min(times), 0.001) if times else None
+
+    def _calm(self) -> bool:
+        """Whether it is time to compile ahead."""
+        return bool(self._cold) and time.monotonic() - self._offered_at >= _CALM_S
 
     def _taken(self, lane: Lane) -> list[Ask]:
         waiting = self._waiting[lane]

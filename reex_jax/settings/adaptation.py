@@ -23,7 +23,7 @@ class SharedSettings(Settings):
         0, "how many of the last blocks adapt, with what follows them; 0: all", integer(0, 4096)
     )
     remat: str = setting(
-        "none",
+        "dots",
         "what gradients compute again to save memory; dots: all but products with weights",
         one_of(REMATS),
         counted=False,

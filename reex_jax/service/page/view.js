@@ -84,7 +84,7 @@ function shown(hit, rank, texts, truth, move) {
   row.append(make("p", {}, hit.caption || hit.id));
   const side = make("span", { className: "side" }, hit.score.toFixed(3));
   if (move) side.append(move);
-  if (right) side.append(make("span", { className: "answer" }, " ✓ right"));
+  if (right) side.append(make("span", { className: "answer" }, "✓ right"));
   row.append(side);
   return row;
 }
