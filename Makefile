@@ -16,10 +16,11 @@ DOCS_VENV := .venv-docs
 DOCS_READY := $(DOCS_VENV)/ready
 SOURCES := reex_jax experiments tests benchmarks tools
 
-.PHONY: help demo gsr-demo docs test slow lint lock clean
+.PHONY: help demo serve gsr-demo docs test slow lint lock clean
 
 help:
 	@echo "make demo   search a gallery of generated scenes under corrupted queries (one to two minutes on two cores)"
+	@echo "make serve  a page on which generated scenes are searched, at http://127.0.0.1:8000"
 	@echo "make gsr-demo  repair captions with a real language model (100 MB more; some minutes)"
 	@echo "make docs   the documentation as a site, in site/"
 	@echo "make test   lint, type check, documentation and tests, as CI runs them"
@@ -42,6 +43,10 @@ demo: $(READY)
 	@echo "Searching generated scenes under clean and corrupted queries, unadapted and with ReEx."
 	@$(RUN) -m reex_jax.main --config=experiments/scenes_c.py:demo
 
+serve: $(READY)
+	@echo "Drawing and embedding the demo index: a thousand generated scenes."
+	@$(RUN) -m reex_jax.serve --index=demo $(SERVE)
+
 $(GSR_READY): requirements-gsr-demo.txt | $(READY)
 	@echo "Setting up $(GSR_VENV): a language model of 135 million parameters and llama.cpp, 150 MB."
 	@"$(PYTHON)" -m venv --clear $(GSR_VENV)
@@ -63,7 +68,7 @@ $(DOCS_READY): requirements-docs.txt
 docs: $(DOCS_READY)
 	@echo "Building the documentation; a broken link is an error."
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
-	@echo "It is in site/index.html"
+	@echo "It is in site/; to read and search it: $(PYTHON) -m http.server -d site"
 
 test: $(READY) lint docs
 	@echo "Running the tests."

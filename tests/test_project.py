@@ -31,9 +31,18 @@ LAYERS = (
     {"index"},
     {"queries"},
     {"reporting", "pretraining"},
-    {"benchmark"},
+    {"benchmark", "service"},
     {"commands"},
-    {"main", "pretrain", "ablation", "gsr.__main__", "index.__main__", "__main__"},
+    {
+        "main",
+        "pretrain",
+        "ablation",
+        "report",
+        "serve",
+        "gsr.__main__",
+        "index.__main__",
+        "__main__",
+    },
 )
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

@@ -1,6 +1,6 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, SupportsIndex, cast
 
 import jax
@@ -10,30 +10,30 @@ from jax.typing import ArrayLike
 
 from reex_jax.adaptation.batches import agreed, choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
+from reex_jax.adaptation.frozen import compile_embed
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
-from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.observed import ObservedAdapter
 from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
-from reex_jax.adaptation.state import AdaptState
-from reex_jax.adaptation.update import compile_embed, compile_update
+from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
-from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.settings.checks import LARGE, integer
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
 
-class Adapter(GrowingAdapter):
+class Adapter(ObservedAdapter):
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
-    unless `learn` is False. Not for several threads at once: learning changes the state. The model
-    is left as it is.
+    unless `learn` is False. A batch that is not learned from, but is noticed to be of another sort
+    than what was, is embedded and ranked as the source model does. Not for several threads at once:
+    learning changes the state. The model is left as it is.
 
     Several processes (`jax.distributed`) share every batch: each makes the same Adapter, calls the
     same methods in the same order, gives its own queries, at most its equal share of `batch_size`,
@@ -99,7 +99,7 @@ class Adapter(GrowingAdapter):
         self._update = compile_update(
             self._objective, self._encoder, self._settings, self._ranking, self._devices
         )
-        self._embed = compile_embed(self._encoder, self._devices)
+        self._embed = compile_embed(self._encoder, self.learns, self._ranking, self._devices)
         self.shapes_met: set[tuple[int, ...]] = set()
         self.reset()
 
@@ -112,11 +112,6 @@ class Adapter(GrowingAdapter):
     def learns(self) -> bool:
         """Whether its method ever updates anything."""
         return self._objective.learns and self._settings.steps > 0
-
-    @property
-    def state(self) -> AdaptState:
-        """Everything that has been learned, one pytree of arrays on the first device."""
-        return first_copy(self._state)
 
     def reset(self, seed: int | None = None) -> None:
         """Forgets everything: the source model's parameters and an empty memory.
@@ -185,13 +180,6 @@ class Adapter(GrowingAdapter):
         embeddings, diagnostics, count = self._padded(queries, learn)
         return self._ranked(embeddings, count, k, diagnostics)
 
-    def correction(self) -> jax.Array | None:
-        """What ranking takes from each item's cosines: [N] float32; None without calibration."""
-        if self._ranking.calibration == "off":
-            return None
-        calibration = first_copy(self._state.calibration)
-        return _correction(calibration, self._constants.temperature, self._ranking)
-
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
 
@@ -202,7 +190,12 @@ class Adapter(GrowingAdapter):
         return self._gallery.cosines(embeddings)[:count]
 
     def ranks(
-        self, queries: Any, answers: np.ndarray, *, learn: bool = True
+        self,
+        queries: Any,
+        answers: np.ndarray,
+        *,
+        learn: bool = True,
+        look: Callable[[jax.Array], None] | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Learns from one batch, then says where right answers stand; the rest stays on the device.
 
@@ -210,7 +203,8 @@ class Adapter(GrowingAdapter):
             queries: see `adapt`.
             answers: [B, R] int32 gallery positions, -1 where a query has fewer. [0, R] where this
                 process has no part in the batch; its one query is padding then.
-            learn: False leaves the state as it is; the diagnostics are empty then.
+            learn: False leaves the state as it is; the diagnostics are "changed" then.
+            look: called with the embeddings that are ranked [P, d], padding behind the real ones.
 
         Returns:
             ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
@@ -226,8 +220,11 @@ class Adapter(GrowingAdapter):
         padded = np.pad(answers, missing, constant_values=-1)
         found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
         if self._ranking.calibration != "off":
-            ranks = self._gallery.ranks(embeddings, padded, self.correction())
+            correction = self._correction_of(diagnostics)
+            ranks = self._gallery.ranks(embeddings, padded, correction)
             found["calibrated"] = ranks[:count]
+        if look is not None:
+            look(embeddings)
         return found, diagnostics
 
     def rehearse(self, queries: Any, answers: np.ndarray) -> None:
@@ -239,7 +236,7 @@ class Adapter(GrowingAdapter):
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k, self.correction())
+        scores, indices = self._gallery.best(embeddings, k, self._correction_of(diagnostics))
         return SearchResult(indices[:count], scores[:count], diagnostics)
 
     def _padded(
@@ -262,16 +259,16 @@ class Adapter(GrowingAdapter):
         rows = padded_rows(shares * most, self._settings.batch_size, len(self._devices)) // shares
         devices = len(self._devices) // shares
         inputs = jax.tree.map(lambda x: in_parts(x, rows, devices), inputs)
-        if not learn:
-            embeddings = self._embed(self._replicated, self._state.parameters, inputs)
-            return own_rows(first_copy(embeddings)), {}, count
         mask = in_parts(np.ones(count, bool), rows, devices, mode="constant")
+        if not learn:
+            state = self._state
+            embeddings, changed = first_copy(
+                self._embed(self._replicated, state.parameters, state.calibration, inputs, mask)
+            )
+            return own_rows(embeddings), {"changed": float(changed)}, count
         self._state, embeddings, diagnostics = self._update(
             self._replicated, self._state, inputs, mask
         )
         embeddings, diagnostics = first_copy((embeddings, diagnostics))
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
         return own_rows(embeddings), values, count
-
-
-_correction = jax.jit(calibrated_correction, static_argnums=2)

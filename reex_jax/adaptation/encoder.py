@@ -67,7 +67,7 @@ class QueryEncoder:
 
 
 def query_encoder(
-    model: TwoTower, query: str, parameters: str, last_layers: int = 0, remat: str = "none"
+    model: TwoTower, query: str, parameters: str, last_layers: int = 0, remat: str = "dots"
 ) -> QueryEncoder:
     """Splits a model's tower for adaptation; the model itself is not changed later on.
 

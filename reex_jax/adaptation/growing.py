@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from reex_jax.adaptation.encoder import Constants
+from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.fused import FusionRule
 from reex_jax.adaptation.items import Items
 from reex_jax.adaptation.objective import Objective, Start
+from reex_jax.adaptation.parts import Parts
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
 from reex_jax.adaptation.state import AdaptState, initial_state
@@ -35,6 +36,7 @@ class GrowingAdapter:
     _objective: Objective
     _own: Settings
     _settings: AdaptSettings
+    _encoder: QueryEncoder
     _fusion: FusionRule | None
     _ranking: Ranking
     _devices: list[jax.Device]
@@ -43,6 +45,18 @@ class GrowingAdapter:
     _replicated: Constants
     _gallery: DeviceGallery
     _state: AdaptState
+
+    @property
+    def parts(self) -> Parts:
+        """What it is made of; `side_by_side` runs several streams with it."""
+        return Parts(
+            self._objective,
+            self._encoder,
+            self._settings,
+            self._ranking,
+            self._constants,
+            self._replicated,
+        )
 
     @property
     def ids(self) -> tuple[str, ...]:

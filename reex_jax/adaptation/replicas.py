@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Shaped
 
 from reex_jax.hosts import several
 
@@ -26,6 +27,20 @@ def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
     return jax.tree.map(copies, tree)
 
 
+def spread(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """What `replicate` put on the first device, on others, too; the first copy is shared."""
+    mesh = jax.sharding.Mesh(devices, (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+
+    def copies(x: jax.Array) -> jax.Array:
+        own = x.addressable_shards[0].data
+        parts = [own, *(jax.device_put(own, device) for device in devices[1:])]
+        shape = (len(devices), *x.shape[1:])
+        return jax.make_array_from_single_device_arrays(shape, sharding, parts)
+
+    return jax.tree.map(copies, tree)
+
+
 def own_rows(batch: jax.Array) -> jax.Array:
     """This process's part of the rows of a whole batch [B, ...]."""
     if not several():
@@ -37,3 +52,8 @@ def own_rows(batch: jax.Array) -> jax.Array:
 def first_copy(tree: Any) -> Any:
     """The first device's copy of what `replicate` made or a step returned."""
     return jax.tree.map(lambda x: x.addressable_shards[0].data[0], tree)
+
+
+def gather(x: Shaped[Array, " own *rest"]) -> Shaped[Array, " batch *rest"]:
+    """The rows of all devices, on each; under an axis named AXIS."""
+    return jax.lax.all_gather(x, AXIS, tiled=True)

@@ -20,7 +20,7 @@ from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder, Stream
 from reex_jax.adaptation.guard import judge
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
-from reex_jax.adaptation.replicas import AXIS
+from reex_jax.adaptation.replicas import AXIS, gather
 from reex_jax.adaptation.state import AdaptState, make_optimizer
 from reex_jax.retrieval.calibration import Calibration, arrive, observe
 from reex_jax.settings.adaptation import AdaptSettings
@@ -80,7 +80,7 @@ class _View:
 
     def embed(self, parameters: Parameters) -> Float[Array, "batch dim"]:
         """The whole batch, from every device's own queries."""
-        return _gather(self.encoder.back(parameters, self.constants, self.stream))
+        return gather(self.encoder.back(parameters, self.constants, self.stream))
 
     def batch(self, step: Int32[Array, ""], parameters: Parameters) -> Batch:
         """The batch as a loss sees it at some parameters."""
@@ -91,7 +91,7 @@ class _View:
             keys = _own_part(per_row_keys(key, self.mask.shape[0]), own)
             inputs = self.encoder.shuffle(self.inputs, keys)
             embeddings = self.encoder.embed(parameters, self.constants, inputs)
-            return jax.lax.stop_gradient(_gather(embeddings))
+            return jax.lax.stop_gradient(gather(embeddings))
 
         return Batch(
             queries=self.embed(parameters),
@@ -126,7 +126,7 @@ def make_update(
     def update(
         constants: Constants, state: AdaptState, inputs: Inputs, mask: Bool[Array, " own"]
     ) -> tuple[AdaptState, Float[Array, "batch dim"], Diagnostics]:
-        whole_mask = _gather(mask)
+        whole_mask = gather(mask)
         if settings.rate_batch:
             scale = whole_mask.sum(dtype=jnp.float32) / settings.rate_batch
             constants = constants._replace(learning_rate=scale * constants.learning_rate)
@@ -174,7 +174,7 @@ def _view(
     key: Key[Array, ""],
 ) -> _View:
     stream = encoder.front(constants, inputs)
-    sources = _gather(encoder.back(constants.source, constants, stream))
+    sources = gather(encoder.back(constants.source, constants, stream))
     arrival = arrive(state.calibration, sources, mask, ranking)
     return _View(
         encoder,
@@ -260,10 +260,6 @@ def _choose(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
-def _gather(x: Shaped[Array, " own *rest"]) -> Shaped[Array, " batch *rest"]:
-    return jax.lax.all_gather(x, AXIS, tiled=True)
-
-
 def _own_part(rows: Shaped[Array, " batch"], size: int) -> Shaped[Array, " {size}"]:
     return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(AXIS) * size, size)
 
@@ -281,16 +277,3 @@ def compile_update(
     """
     update = make_update(objective, encoder, settings, ranking)
     return jax.pmap(update, axis_name=AXIS, devices=devices, donate_argnums=1)
-
-
-def compile_embed(
-    encoder: QueryEncoder, devices: Sequence[jax.Device]
-) -> Callable[[Constants, Parameters, Inputs], jax.Array]:
-    """Embeds a batch without learning, over devices; every argument has a leading device axis."""
-
-    def embed(
-        constants: Constants, parameters: Parameters, inputs: Inputs
-    ) -> Float[Array, "batch dim"]:
-        return _gather(encoder.embed(parameters, constants, inputs))
-
-    return jax.pmap(embed, axis_name=AXIS, devices=devices)

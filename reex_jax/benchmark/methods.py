@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import jax
+
 from reex_jax.adaptation.adapter import Adapter, choose_devices
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.errors import UserError
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.gallery import Gallery
 from reex_jax.settings.adaptation import adapter_settings
-from reex_jax.settings.choices import QUERY_OF
+from reex_jax.settings.choices import QUERY_OF, STREAMS
 from reex_jax.settings.experiment import Experiment
 
 
@@ -25,7 +27,7 @@ def check_methods(experiment: Experiment) -> None:
         UserError: an unknown setting, a value that is not allowed, a method of the user's own that
             is not there, or devices that are not there or cannot share a batch.
     """
-    choose_devices(experiment.adapt.devices, experiment.batch_size)
+    _check_devices(experiment)
     variants = (variant.name for variant in experiment.variants)
     for method in dict.fromkeys((*experiment.method, *variants)):
         for direction in experiment.directions:
@@ -36,11 +38,25 @@ def check_methods(experiment: Experiment) -> None:
                 raise UserError(f"method {method}, {direction}: {error}") from error
 
 
+def _check_devices(experiment: Experiment) -> None:
+    if experiment.adapt.layout == STREAMS:
+        if jax.process_count() > 1:
+            raise UserError(
+                f"adapt.layout is 'streams', which one process runs, but there are "
+                f"{jax.process_count()}; start each alone, with a share of its own (--shard)"
+            )
+        choose_devices(experiment.adapt.devices, 0)  # every batch stays whole
+    else:
+        choose_devices(experiment.adapt.devices, experiment.batch_size)
+
+
 def make_adapter(
     experiment: Experiment, model: TwoTower, gallery: Gallery, method: str, direction: str
 ) -> Adapter:
     """The adapter with which the benchmark runs a method."""
     settings = method_settings(experiment, method, direction) | {"ranking": experiment.rank}
+    if experiment.adapt.layout == STREAMS:
+        settings["devices"] = 1  # it lends what it has to all others
     if experiment.fuses(method, direction):
         gsr = experiment.gsr
         settings |= {"fusion": gsr.fusion, "fusion_settings": gsr.fusion_settings}

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 
 from reex_jax.errors import UserError
+from reex_jax.files import home
 from reex_jax.settings.checks import shown
 from reex_jax.settings.fields import Settings
 
@@ -35,6 +36,7 @@ def find_experiment(path: str, example: str = "experiments/scenes_c.py") -> str:
     Raises:
         UserError: there is no such file.
     """
+    path = str(home(path)) if path.startswith("~") else path
     if Path(path).is_file():
         return path
     name = path.removeprefix("experiments/")

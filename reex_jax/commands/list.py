@@ -43,15 +43,21 @@ LIST_CAPTIONS = Command(
     "commands.list_captions:list_captions",
     _EXPERIMENT,
     example="experiments/scenes_c.py",
-    options=(Option("out", "the file to write, for example --out=captions.jsonl", required=True),),
+    options=(
+        Option(
+            "out", "the file to write, for example --out=captions.jsonl", required=True, path=True
+        ),
+    ),
 )
 REWRITE = Command(
     "rewrite",
     "rewrites captions in the sentence kinds of corruption, once and for all",
     "commands.rewrite:rewrite",
     options=(
-        Option("captions", "a file of list-captions", required=True),
-        Option("out", "the file to write, for example --out=sentences.jsonl", required=True),
+        Option("captions", "a file of list-captions", required=True, path=True),
+        Option(
+            "out", "the file to write, for example --out=sentences.jsonl", required=True, path=True
+        ),
         Option("kinds", "sentence kinds, separated by commas; without it all"),
         Option("rewriter", "who rewrites: MODULE:FACTORY of your own", required=True),
         Option("rewriter_args", "arguments of the factory, a JSON object"),
@@ -65,7 +71,9 @@ PREPARE_DATA = Command(
     "settings.data:Data",
     flag="data",
     options=(
-        Option("out", "the folder to write to; each data set gets one in it", required=True),
+        Option(
+            "out", "the folder to write to; each data set gets one in it", required=True, path=True
+        ),
         Option("name", "what to call the data set; without it <set>_<split>"),
     ),
 )
@@ -77,13 +85,29 @@ PRETRAIN = Command(
     example="experiments/pretrain_scenes.py",
     computes=True,
 )
+SERVE = Command(
+    "serve",
+    "serves an index: a JSON API and a page, adapting to what is asked",
+    "commands.serve:serve",
+    "settings.service:Service",
+    flag="serve",
+    options=(
+        Option("index", "the folder that `index build` wrote, or demo for scenes", required=True),
+    ),
+)
 
-_IN_INDEX = Option("index", "the folder of the index", required=True)
+_IN_INDEX = Option("index", "the folder of the index", required=True, path=True)
 _SOURCE = (
-    Option("images", "a folder of pictures, WebDataset shards (*.tar), or a prepared set"),
-    Option("texts", "instead of pictures: a file of texts (.txt, .jsonl, .json, .csv)"),
-    Option("captions", "captions of a folder's pictures: .jsonl, .json or .csv"),
-    Option("model", "a checkpoint's folder or hub id; without it the index's, or the bundled one"),
+    Option(
+        "images", "a folder of pictures, WebDataset shards (*.tar), or a prepared set", path=True
+    ),
+    Option("texts", "instead of pictures: a file of texts (.txt, .jsonl, .json, .csv)", path=True),
+    Option("captions", "captions of a folder's pictures: .jsonl, .json or .csv", path=True),
+    Option(
+        "model",
+        "a checkpoint's folder or hub id; without it the index's, or the bundled one",
+        path=True,
+    ),
 )
 INDEX = (
     Command(
@@ -93,7 +117,7 @@ INDEX = (
         "settings.indexing:Indexing",
         computes=True,
         flag="build",
-        options=(*_SOURCE, Option("out", "the folder of the index", required=True)),
+        options=(*_SOURCE, Option("out", "the folder of the index", required=True, path=True)),
     ),
     Command(
         "index add",
@@ -129,7 +153,7 @@ INDEX = (
         options=(
             _IN_INDEX,
             Option("ids", "of the items, separated by commas"),
-            Option("ids_file", "a file with an id a line"),
+            Option("ids_file", "a file with an id a line", path=True),
             Option("missing", "true: items whose files are no longer there"),
         ),
     ),
@@ -147,4 +171,26 @@ INDEX = (
     ),
 )
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, PRETRAIN)
+REPORT = Command(
+    "report",
+    "shows results folders on one page, or their table for a paper",
+    "commands.report:report",
+    options=(
+        Option("out", "the file to write; report.html without it"),
+        Option("table", "markdown, latex or csv: the table alone, printed where --out is missing"),
+    ),
+    places="RESULTS...",
+)
+
+COMMANDS = (
+    RUN,
+    ABLATE,
+    REPORT,
+    REPAIR,
+    LIST_CAPTIONS,
+    REWRITE,
+    PREPARE_DATA,
+    *INDEX,
+    SERVE,
+    PRETRAIN,
+)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from reex_jax.datasets.skipped import Skipped
 from reex_jax.errors import UserError
 from reex_jax.files import FileFinder
 from reex_jax.models.images import open_image
+from reex_jax.progress import tracked
 
 _PROGRESS_FROM = 1000
 """Number of images from which checking them takes long enough for a progress bar."""
@@ -48,14 +48,14 @@ def check_images(paths: Mapping[str, Path], finder: FileFinder) -> list[Skipped]
         The images that cannot be used, in the order given.
     """
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        bar = tqdm(
+        checked = tracked(
             zip(paths, threads.map(_image_fault, paths.values()), strict=True),
-            desc="checking images",
-            unit="image",
             total=len(paths),
-            disable=len(paths) <= _PROGRESS_FROM,
+            unit="image",
+            label="checking images",
+            shown=len(paths) > _PROGRESS_FROM,
         )
-        faults = [Skipped(image_id, fault) for image_id, fault in bar if fault is not None]
+        faults = [Skipped(image_id, fault) for image_id, fault in checked if fault is not None]
     near = {fault.id: finder.near(paths[fault.id]) for fault in faults}
     return [
         replace(one, reason=f"{one.reason}; the folder has {near[one.id]!r}")

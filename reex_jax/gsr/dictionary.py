@@ -59,6 +59,10 @@ class Dictionary:
     pairs: Mapping[str, float] = field(repr=False)
     digest: str
 
+    def share(self, word: str) -> float:
+        """Of all words that were counted; 0 for one that the list lacks."""
+        return self.counts.get(word, 0.0) / self._total
+
     @cached_property
     def _total(self) -> float:
         return sum(self.counts.values())

@@ -3,15 +3,46 @@
 import asyncio
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 
-from reex_jax.gsr.completion import Completion
+from reex_jax.gsr.completion import Choice, Completion
 from reex_jax.gsr.endpoint import Endpoint, RejectedError, TransientError
 from reex_jax.gsr.prompt import VERSION, build_messages
 from reex_jax.gsr.repair import FAILED, Repair, no_repair
 from reex_jax.gsr.replies import choose_repair
+
+
+class Question(Protocol):
+    """What a chat model is asked about a text, and what its replies mean."""
+
+    def messages(self, text: str) -> list[dict[str, str]]:
+        """The chat about one text."""
+        ...
+
+    def repair(self, text: str, choices: Sequence[Choice], tokens: tuple[int, int]) -> Repair:
+        """What the replies say; `tokens` were read and written for them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mending:
+    """Asks for the mended text itself.
+
+    Attributes:
+        words: known words in lower case, for the check of replies.
+    """
+
+    words: Container[str] = field(repr=False)
+
+    def messages(self, text: str) -> list[dict[str, str]]:
+        """The chat about one text."""
+        return build_messages(text)
+
+    def repair(self, text: str, choices: Sequence[Choice], tokens: tuple[int, int]) -> Repair:
+        """The reply that most samples agree on."""
+        return choose_repair(text, choices, self.words, tokens)
 
 
 @dataclass(frozen=True)
@@ -27,6 +58,7 @@ class OpenAIRewriter:
             server gives no log-probabilities.
         max_tokens: of a reply; a query that may need more for itself gets more.
         concurrency: requests at the same time.
+        question: what is asked; None for the mended text itself.
     """
 
     endpoint: Endpoint
@@ -36,12 +68,17 @@ class OpenAIRewriter:
     samples: int = 1
     max_tokens: int = 128
     concurrency: int = 8
+    question: Question | None = None
 
     @property
     def identity(self) -> str:
         """Model, prompt and decoding settings; the address does not count."""
+        return self.named(VERSION)
+
+    def named(self, prompt: int) -> str:
+        """The identity with another version of the prompt."""
         return (
-            f"openai model={self.model} prompt={VERSION} temperature={self.temperature:g} "
+            f"openai model={self.model} prompt={prompt} temperature={self.temperature:g} "
             f"samples={self.samples} max_tokens={self.max_tokens}"
         )
 
@@ -98,17 +135,20 @@ class OpenAIRewriter:
             runner.run(asyncio.wait_for(working, None))
 
     async def _repair(self, client: httpx2.AsyncClient, text: str) -> Repair:
+        question = self.question or Mending(self.words)
         try:
-            completion = await self._sample(client, text)
+            completion = await self._sample(client, text, question)
         except (TransientError, RejectedError) as error:
             return no_repair(text, f"{FAILED}: {error}")
         tokens = completion.prompt_tokens, completion.reply_tokens
-        return choose_repair(text, completion.choices, self.words, tokens)
+        return question.repair(text, completion.choices, tokens)
 
-    async def _sample(self, client: httpx2.AsyncClient, text: str) -> Completion:
+    async def _sample(
+        self, client: httpx2.AsyncClient, text: str, question: Question
+    ) -> Completion:
         request: dict[str, Any] = {
             "model": self.model,
-            "messages": build_messages(text),
+            "messages": question.messages(text),
             "temperature": self.temperature,
             "max_tokens": max(self.max_tokens, _most_tokens(text)),
             "logprobs": True,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Container
 
 from reex_jax.errors import unknown
+from reex_jax.gsr.channel.choosing import ChoosingRewriter
 from reex_jax.gsr.channel.completions import CompletionsScorer
 from reex_jax.gsr.channel.load import load_language
 from reex_jax.gsr.channel.local_scorer import LocalScorer
@@ -45,7 +46,11 @@ def make_rewriter(settings: RepairSettings, dictionary: Dictionary) -> Rewriter:
     if settings.rewriter == "none":
         return NoRewriter()
     if settings.rewriter == "openai":
-        return _openai(settings, dictionary.counts)
+        chat = _openai(settings, dictionary.counts)
+        if settings.prompt == "repair":
+            return chat
+        channel = ChannelRewriter(*load_language(dictionary))
+        return ChoosingRewriter(channel, chat, settings.n_best)
     if settings.rewriter == "transformers":
         return LocalRewriter(
             settings.model,

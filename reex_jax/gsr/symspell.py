@@ -9,15 +9,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reex_jax.gsr.channel.sound_words import left_alone
+from reex_jax.gsr.channel.load import web_shares
+from reex_jax.gsr.channel.sound_words import parts_of, sound_pieces
 from reex_jax.gsr.dictionary import Dictionary
 from reex_jax.gsr.lattice import Candidates, best_path
 from reex_jax.gsr.repair import Repair, accepted
-from reex_jax.gsr.words import Piece, split_pieces
+from reex_jax.gsr.words import Piece
 
-_VERSION = 2
+_VERSION = 3
 _PER_EDIT = -3.0  # log likelihood of one edit
 _MOST = 12  # candidates for a word
+_RARER = 1 / 100  # than a repair, for each edit after the first
+_SHORT = 4  # letters of words with many neighbours
 _SHORTEST = 2  # letters left of a word without its odd signs
 # Letters that scanned text, or a hurried writer, has as digits or signs.
 _LOOK_ALIKES = tuple(
@@ -47,8 +50,7 @@ class SymSpellRewriter:
 
     def repair(self, text: str) -> Repair:
         """Repairs one text; its confidence is that of `confidence_of`."""
-        found = split_pieces(text, self.dictionary.counts)
-        pieces = [left_alone(text, piece, self.dictionary.counts) for piece in found]
+        pieces = sound_pieces(text, self.dictionary.counts, self._may_be_sound)
         if all(piece.known for piece in pieces):
             return accepted(text, text, 1.0)
         worded = [piece for piece in pieces if piece.word]
@@ -60,6 +62,24 @@ class SymSpellRewriter:
         }
         doubts = [p for p, piece in zip(posteriors, worded, strict=True) if not piece.known]
         return accepted(text, _replaced(text, pieces, words), confidence_of(doubts))
+
+    def _may_be_sound(self, word: str) -> bool:
+        """Whether a word that the list lacks is a form or a compound of known ones, or at home on
+        the web and hardly rarer than its likeliest repair."""
+        if not word.isalpha():
+            return False
+        if parts_of(word, self.dictionary.counts):
+            return True
+        own = web_shares().get(word)
+        if own is None:
+            return False
+        shares = [
+            self.dictionary.share(term) * _RARER ** (fit / _PER_EDIT - 1)
+            for term, fit in find_candidates(word, self.dictionary)
+            if term != word
+        ]
+        best = max(shares, default=0.0)
+        return own / (_RARER if len(word) <= _SHORT else 1.0) > best
 
     def _candidates(self, piece: Piece) -> Candidates:
         if piece.known:

@@ -13,6 +13,7 @@ _PIECE = re.compile(r"[^\s\-]+")
 _OPENING = "\"'([{\u201c\u2018"  # the last two are the curly ones
 _CLOSING = "\"')]}\u201d\u2019.,!?;:"
 _MARKS = frozenset(".!?;:")
+_QUOTES = frozenset("\"'\u201d\u2019.!?")
 _NUMBER = re.compile(r"[$€£#]?\d[\d.,:/]*(?:%|st|nd|rd|th|s|x|cm|mm|m|km|kg|g|ft|px)?")
 _SUFFIX = re.compile(r"(?:n['\u2019]t|['\u2019](?:s|re|ve|ll|d|m))$")
 _PREFIX = re.compile(r"^(?:un|non|multi)(?=\w{5})")
@@ -80,7 +81,9 @@ def is_known(word: str, words: Container[str]) -> bool:
 def _stands_alone(text: str, matches: list[re.Match[str]], position: int) -> bool:
     """Whether a mark between white space is followed by a word in lower case."""
     match = matches[position]
-    if not set(match.group()) <= _MARKS or position == len(matches) - 1:
+    later = matches[position + 1 :]
+    # A mark before a closing quote alone is a sentence's end.
+    if not set(match.group()) <= _MARKS or all(not set(m.group()) - _QUOTES for m in later):
         return False
     if not text[match.end()].isspace():
         return False

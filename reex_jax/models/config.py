@@ -1,14 +1,13 @@
 """What the readers of all families' configurations share."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from reex_jax.errors import UserError, unknown
-from reex_jax.files import home, refuse_pointer
+from reex_jax.files import home, read_json
 from reex_jax.models.foreign import foreign_layout
 
 C = TypeVar("C")
@@ -40,13 +39,7 @@ def read_config_file(
             f"{file}: not found; a checkpoint folder in Hugging Face's layout needs config.json "
             "beside its model.safetensors (copy both from the model's page)"
         )
-    refuse_pointer(file)
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: not valid JSON ({error}); download the file again") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{file}: holds a {type(raw).__name__}, not an object of config keys")
+    raw = read_json(file)
     try:
         return parse(raw)
     except UserError as error:

@@ -1,7 +1,6 @@
 """The training loop: resumes, reports, saves; stops at the first loss that is not finite."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from reex_jax.checkpoints import restore_latest, save_state
 from reex_jax.errors import UserError
+from reex_jax.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,6 @@ class LoopSettings:
     report_every: int
     save_every: int
     seed: int
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where and when this process began; `time` in monotonic seconds."""
-
-    step: int
-    time: float
 
 
 @dataclass
@@ -96,8 +88,7 @@ def train(
     meter = Meter()
     if done:
         print(f"resumed after step {done}", flush=True)
-    started = Start(done, time.monotonic())
-    bar = tqdm(total=settings.num_steps, initial=done, unit="step", file=sys.stderr, disable=None)
+    bar = Progress(settings.num_steps, done=done, unit="step", label="training")
     for step, batch in enumerate(batches_from(done), start=done):
         batch = jax.device_put(batch, split)
         step_key = jax.random.fold_in(key, step)
@@ -105,7 +96,7 @@ def train(
         meter.add(metrics)
         bar.update()
         if (step + 1) % settings.report_every == 0 or step + 1 == settings.num_steps:
-            _report(step + 1, settings.num_steps, meter.flush(), started)
+            _report(step + 1, settings.num_steps, meter.flush())
         if (step + 1) % settings.save_every == 0 or step + 1 == settings.num_steps:
             save_state(manager, step + 1, (params, opt_state))
     bar.close()
@@ -113,16 +104,12 @@ def train(
     return params
 
 
-def _report(step: int, num_steps: int, means: dict[str, float], started: Start) -> None:
+def _report(step: int, num_steps: int, means: dict[str, float]) -> None:
     if not np.isfinite(means["loss"]):
         raise UserError(
             f"the loss is {means['loss']} around step {step}; lower optimizer.learning_rate, then "
             "start again: the run goes on from the last checkpoint"
         )
-    # tqdm knows no rate where it draws no bar.
-    elapsed = time.monotonic() - started.time
-    rate = (step - started.step) / elapsed
-    left = tqdm.format_interval((num_steps - step) / rate)
     numbers = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-    tqdm.write(f"step {step}/{num_steps}  {numbers}  {rate:.2f} steps/s  {left} left", sys.stdout)
+    tqdm.write(f"step {step}/{num_steps}  {numbers}", sys.stdout)
     sys.stdout.flush()

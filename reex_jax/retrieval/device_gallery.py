@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int32
 
 from reex_jax.arrays import cosines
 from reex_jax.errors import UserError
+from reex_jax.retrieval.confidence import sure_top_k
 from reex_jax.retrieval.ranks import check_answers, ranks_of
 from reex_jax.retrieval.topk import check_widths, top_k
 
@@ -66,6 +67,17 @@ class DeviceGallery:
         """Where right answers stand, see `ranks_of`; on the host."""
         return np.asarray(_ranks(queries, self._rows, np.asarray(answers, np.int32), correction))
 
+    def sure(
+        self,
+        queries: jax.Array,
+        k: int,
+        temperature: jax.Array,
+        correction: jax.Array | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and confidence of the first items, see `sure_top_k`; on the host."""
+        positions, sure = jax.device_get(_sure(queries, self._rows, k, temperature, correction))
+        return positions, sure
+
     def check_answers(self, answers: np.ndarray) -> None:
         """Raises UserError if an answer is not in the gallery."""
         check_answers(answers, self.size)
@@ -87,6 +99,17 @@ def _best(
 ) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
     scores, positions = top_k(queries, rows[0], k, correction=correction)
     return scores if correction is None else scores + correction[positions], positions
+
+
+@partial(jax.jit, static_argnums=2)
+def _sure(
+    queries: Float[Array, "batch dim"],
+    rows: Float[Array, "1 items dim"],
+    k: int,
+    temperature: Float[Array, ""],
+    correction: Float[Array, " items"] | None,
+) -> tuple[Int32[Array, "batch {k}"], Float[Array, " batch"]]:
+    return sure_top_k(queries, rows[0], k, temperature, correction)
 
 
 @jax.jit

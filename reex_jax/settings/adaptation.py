@@ -3,8 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from reex_jax.errors import UserError
 from reex_jax.settings.checks import LARGE, integer, number, one_of
-from reex_jax.settings.choices import PARAMETERS, PROTOCOLS, REMATS, SCORES
+from reex_jax.settings.choices import LAYOUTS, PARAMETERS, PROTOCOLS, REMATS, SCORES, STREAMS
 from reex_jax.settings.fields import Settings, setting
 
 
@@ -22,7 +23,7 @@ class SharedSettings(Settings):
         0, "how many of the last blocks adapt, with what follows them; 0: all", integer(0, 4096)
     )
     remat: str = setting(
-        "none",
+        "dots",
         "what gradients compute again to save memory; dots: all but products with weights",
         one_of(REMATS),
         counted=False,
@@ -46,6 +47,32 @@ class Adapt(SharedSettings):
         "block_layer_norms", "what adapts for text queries", one_of(PARAMETERS)
     )
     stream: str = setting("reset", "in which passes a method sees the streams", one_of(PROTOCOLS))
+    layout: str = setting(
+        "queries",
+        "what devices share: one stream's queries, or streams, several of them at once",
+        one_of(LAYOUTS),
+        counted=False,
+    )
+    streams: int = setting(
+        0,
+        "streams at once on each device, with layout streams; 0: what its memory holds",
+        integer(0, 4096),
+        counted=False,
+    )
+
+    def check_together(self) -> None:
+        """Refuses streams side by side where one begins with what another has learned."""
+        if self.layout == STREAMS and self.stream == "continual":
+            raise UserError(
+                "adapt.layout is 'streams', but with adapt.stream 'continual' each stream needs "
+                "what the one before has learned; take layout 'queries', or stream 'reset' or "
+                "'mixed'"
+            )
+        if self.streams and self.layout != STREAMS:
+            raise UserError(
+                f"adapt.streams is {self.streams}, but adapt.layout is {self.layout!r}, which runs "
+                "one stream after the other; set adapt.layout to 'streams'"
+            )
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,21 @@ SCORES = ("last_forward", "before", "after")
 REMATS = ("none", "dots")
 """What a gradient computes again instead of keeping it: nothing, or all but products."""
 
+STREAMS = "streams"
+LAYOUTS = ("queries", STREAMS)
+"""What devices share: the queries of one stream, or the streams."""
+
 PROTOCOLS = ("reset", "continual", "mixed")
 """In which passes a method sees the streams."""
+
+PUBLISHED = ("", "tcr_blip_base", "tcr_blip_large", "tcr_clip")
+"""Tables of other people's numbers that stand beside ours, see `reporting.published`."""
 
 OFF = ""
 REWRITERS = (OFF, "channel", "symspell", "rescore", "openai", "transformers", "none")
 EMBEDDED = ("channel", "symspell")
 """Rewriters that need nothing but word lists, and mend some hundred captions a second."""
+PROMPTS = ("repair", "choose")
+"""What a chat model is asked: for a repair, or which of the channel's readings is meant."""
 SCORERS = ("completions", "transformers")
 FUSION_NAMES = ("dynamic", "original", "replace", "fixed")

@@ -19,7 +19,6 @@ LEARNING_RATE = 3e-4
 """TCR's."""
 
 POSITIVE = number(0, above=True)
-RATE = number(0, 10, above=True)
 WEIGHT = number(0)
 SHARE = number(0, 1)
 
@@ -28,7 +27,7 @@ SHARE = number(0, 1)
 class Method(Settings):
     """What every method that learns has."""
 
-    learning_rate: float = setting(LEARNING_RATE, "of AdamW", RATE)
+    learning_rate: float = setting(LEARNING_RATE, "of AdamW", POSITIVE)
 
 
 def temperature(default: float, of: str = "the softmax over the gallery") -> float:
@@ -122,7 +121,7 @@ COMMITS = ("entropy", "proxy")
 class Reex(Method):
     """See `adaptation.methods.epcl`; the defaults are ours, for any model and any data."""
 
-    learning_rate: float = setting(3e-2, "of Adam", RATE)
+    learning_rate: float = setting(3e-2, "of Adam", POSITIVE)
 
     k: int = setting(20, "size of the plausible set; 0: all others are negatives", integer(0))
     p: int = setting(1, "the proxy is the mean of so many nearest items", integer(1))

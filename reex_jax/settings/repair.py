@@ -15,7 +15,7 @@ from reex_jax.settings.checks import (
     path,
     text,
 )
-from reex_jax.settings.choices import FUSION_NAMES, OFF, REWRITERS, SCORERS
+from reex_jax.settings.choices import FUSION_NAMES, OFF, PROMPTS, REWRITERS, SCORERS
 from reex_jax.settings.fields import Settings, setting
 
 
@@ -54,8 +54,13 @@ class RepairSettings(FusionSettings):
     captions: str = setting("", "file of captions, one a line, counted into the dictionary", path)
     model: str = setting("", "model of the rewriters openai, transformers, rescore", path)
     revision: str = setting("", "revision of a model of the hub", text)
+    prompt: str = setting(
+        "repair", "what openai asks: for a repair, or to choose of a list", one_of(PROMPTS)
+    )
     scorer: str = setting("completions", "what reads the n best of rescore", one_of(SCORERS))
-    n_best: int = setting(16, "readings of a query that rescore chooses from", integer(2, 64))
+    n_best: int = setting(
+        16, "readings of a query to choose from (rescore, prompt=choose)", integer(2, 64)
+    )
     model_weight: float = setting(0.7, "how much the model counts in rescore", number(0, 5))
     pair_weight: float = setting(0.2, "how much word pairs count beside it", number(0, 5))
     temperature: float = setting(0.0, "of the model's decoding", number(0, 2))

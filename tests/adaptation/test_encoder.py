@@ -106,7 +106,7 @@ def test_the_last_layers_have_the_gradients_of_the_whole_tower(tiny, golden, que
 @pytest.mark.parametrize("query", ["image", "text"])
 def test_what_is_computed_again_is_the_same(tiny, golden, query):
     inputs = jnp.asarray(INPUTS[query](golden))
-    keeps = gradients(query_encoder(tiny, query, "layer_norms"), inputs)
+    keeps = gradients(query_encoder(tiny, query, "layer_norms", remat="none"), inputs)
     again = gradients(query_encoder(tiny, query, "layer_norms", remat="dots"), inputs)
     for path, gradient in keeps.items():
         np.testing.assert_allclose(again[path], gradient, rtol=1e-5, atol=1e-6)

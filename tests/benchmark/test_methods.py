@@ -109,7 +109,7 @@ def test_settings_are_those_of_the_direction_and_of_the_variant(image_config):
         "steps": 2,
         "rate_batch": 0,
         "last_layers": 0,
-        "remat": "none",
+        "remat": "dots",
         "weight_decay": 1e-4,
         "score": "last_forward",
         "devices": 1,

@@ -205,6 +205,24 @@ def test_a_pass_whose_checkpoint_is_gone_is_repeated_but_not_written_again(
     assert read_rows(folder.metrics) == rows
 
 
+def test_a_pass_whose_checkpoint_is_damaged_is_repeated_but_not_written_again(
+    finished, tent_config, numbers, tmp_path, measured, caplog
+):
+    """All of its files are cut in half."""
+    config = tent_config(tmp_path, "continual")
+    folder, _ = run_benchmark(config)
+    without_last_row(folder)
+    for file in (folder.path / "checkpoints").rglob("*"):
+        if file.is_file() and file.stat().st_size > 1:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    measured.clear()
+    _, rows = run_benchmark(config)
+    assert measured == [f"image_to_text {kind} 5 (seed 0)" for kind in (FIRST, SECOND)]
+    assert "damaged" in caplog.text and "is learned again" in caplog.text
+    assert numbers(rows) == numbers(finished["continual"][1])
+    assert read_rows(folder.metrics) == rows
+
+
 def test_a_mixed_pass_is_repeated_whole_and_writes_what_is_missing(
     finished, tent_config, numbers, tmp_path, measured
 ):

@@ -68,10 +68,10 @@ def test_repairs_raise_recall_and_the_run_says_so(
     count = 5 * NUM_IMAGES
     assert f"\n{2 * count} different text queries in the repair cache: " in said
     assert (
-        said.count(f"0 whose reply was not used (symspell/2 dictionary={dictionary.digest})") == 1
+        said.count(f"0 whose reply was not used (symspell/3 dictionary={dictionary.digest})") == 1
     )
     environment = json.loads((folder.path / "environment.json").read_text())
-    assert environment["rewriter"] == f"symspell/2 dictionary={dictionary.digest}"
+    assert environment["rewriter"] == f"symspell/3 dictionary={dictionary.digest}"
     found = by_stream(rows)
     for method in ("none", "tent"):
         noisy, clean = (method, "text_to_image", "keyboard"), (method, "text_to_image", "clean")

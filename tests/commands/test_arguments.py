@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from reex_jax.benchmark.methods import method_settings
+from reex_jax.commands.arguments import Option, parse_arguments
 from reex_jax.commands.list import COMMANDS, PRETRAIN, RUN
 from reex_jax.commands.start import find, read_arguments, start
 from reex_jax.errors import UserError
@@ -113,6 +114,16 @@ def test_a_mapping_of_what_differs_is_an_experiment_too(tmp_path):
     )
     found = parsed("--config.adapt.steps=2", file=f"--config={file}")
     assert (found.name, found.adapt.steps, found.seeds) == ("mine", 2, (0,))
+
+
+def test_a_path_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.py").write_text("def get_config():\n    return {'seeds': (7,)}\n")
+    options = (Option("out", "a file", path=True), Option("name", "a word"))
+    given = ["--config=~/mine.py", "--out=~/x.jsonl", "--name=~/x"]
+    found = parse_arguments(given, Experiment, "config", "experiments/scenes_c.py", options)
+    assert found.options == {"out": str(tmp_path / "x.jsonl"), "name": "~/x"}
+    assert found.settings.seeds == (7,)
 
 
 def test_every_command_can_be_imported_beside_the_others_and_has_help(capsys):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reex_jax import progress
 from reex_jax.datasets import image_files
 from reex_jax.datasets.folder import load_folder
 from reex_jax.datasets.skipped import Skipped
@@ -262,9 +263,10 @@ def test_a_path_too_long_for_the_system_is_a_fault(root):
 
 def test_large_folders_show_progress(root, monkeypatch, capsys):
     monkeypatch.setattr(image_files, "_PROGRESS_FROM", 2)
+    monkeypatch.setattr(progress, "FIRST_S", 0.0)
     write_jsonl(root, RECORDS)
     load_folder(root)
-    assert "checking images" in capsys.readouterr().err
+    assert "checking images: 3 of 3" in capsys.readouterr().err
 
 
 def test_names_written_in_another_way(root, monkeypatch):

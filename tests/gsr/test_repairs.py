@@ -41,7 +41,7 @@ def test_a_cache_is_made_at_once_where_that_is_wanted(cache, capsys):
 def test_the_channel_mends_at_once_too(cache, capsys):
     settings = RepairSettings(rewriter="channel", cache=cache)
     made = ensure_repairs(settings, TEXTS, at_once=True, progress=False)
-    assert made.identity.startswith("channel/1 language=")
+    assert made.identity.startswith("channel/2 language=")
     assert made.lookup(TEXTS)[0] == ["a red horse"] * 3
 
 

@@ -38,6 +38,14 @@ SOUND = (
     "a caf\u00e9 with a jalape\u00f1o",
     "\u0643\u0644\u0628 \u0639\u0644\u0649",
     "\u4e24\u53ea\u72d7",
+    "a dog @home at #sunset",
+    "a sign with x^2 and a_b on it, by @some_one",
+    "see www.example.com/a_b or me@example.org",
+    "There are two dogs ; one leaps over the fence",
+    'a machine marked " other people \'s photographs . "',
+    "a boy on a bmx bike",
+    "kayakers and a pitbull",
+    "a rollerblader practicing on a halfpipe",
 )
 
 
@@ -59,6 +67,9 @@ def test_sound_texts_stay(rewriter, text):
     [
         ("TV & a RED wonan + 2 CATS \U0001f436", "TV & a RED woman + 2 CATS \U0001f436"),
         ("McDonald's w/ a wonan & a T-shirt", "McDonald's w/ a woman & a T-shirt"),
+        ("a #box and bl4ack dog", "a box and black dog"),  # where noise is, a sign is noise
+        ("a ; dog ; runs", "a dog runs"),
+        ("a boy . runs", "a boy runs"),
         ("An SUV  parked by teh 3rd/4th house", "An SUV  parked by the 3rd/4th house"),
     ],
 )

@@ -64,7 +64,7 @@ def test_same_text_same_repair_in_any_order(rewriter, dictionary):
     forward = {r.text: r for r in rewriter.rewrite(texts)}
     again = {r.text: r for r in SymSpellRewriter(dictionary).rewrite(texts[::-1])}
     assert forward == again
-    assert SymSpellRewriter(dictionary).identity == f"symspell/2 dictionary={dictionary.digest}"
+    assert SymSpellRewriter(dictionary).identity == f"symspell/3 dictionary={dictionary.digest}"
 
 
 def test_none_is_the_identity():

@@ -28,7 +28,7 @@ def test_a_family_that_is_not_supported_is_told_so(tmp_path):
     with pytest.raises(UserError, match=message):
         load_model(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json: not valid JSON"):
+    with pytest.raises(UserError, match=r"config\.json: cannot be read as JSON"):
         load_model(tmp_path)
     with pytest.raises(UserError, match="no such folder, and not a hub id either"):
         load_model(tmp_path / "nowhere" / "at" / "all")

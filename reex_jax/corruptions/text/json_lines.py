@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reex_jax.errors import UserError, unknown
+from reex_jax.files import refuse_pointer
 
 
 def read_json_lines(
@@ -23,8 +24,10 @@ def read_json_lines(
         The place ("FILE line 3") and the object.
 
     Raises:
-        UserError: the file or one of its lines cannot be read, or an object has other keys.
+        UserError: the file is a pointer of Git LFS, or it or one of its lines cannot be read, or an
+            object has other keys.
     """
+    refuse_pointer(path)
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):

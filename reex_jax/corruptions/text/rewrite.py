@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from tqdm import tqdm
-
 from reex_jax.corruptions.text.json_lines import read_json_lines
 from reex_jax.corruptions.text.sentence_prompts import (
     PROMPT_VERSION,
@@ -21,6 +19,7 @@ from reex_jax.corruptions.text.sentence_prompts import (
 )
 from reex_jax.corruptions.text.sentences import SentenceRewrites, read_rewrites
 from reex_jax.errors import UserError, unknown
+from reex_jax.progress import Progress
 
 Rewrite = Callable[[str, Sequence[str]], list[str]]
 """(instruction, captions) -> as many texts, in the same order. The instruction is one of
@@ -83,9 +82,13 @@ def rewrite_captions(
     for kind in kinds:
         done = [name for name in captions if (kind, name) in present.texts]
         present.check((kind,), done, [captions[name] for name in done])
+    total = len(kinds) * len(captions)
+    present_count = total - sum(map(len, todo.values()))
     with (
         _appending(out) as file,
-        tqdm(total=sum(map(len, todo.values())), unit="captions", disable=not progress) as bar,
+        Progress(
+            total, done=present_count, unit="caption", label="rewriting", shown=progress
+        ) as bar,
     ):
         for kind, names in todo.items():
             rewrite = factory(kind) if names else None
@@ -96,7 +99,7 @@ def rewrite_captions(
                 kept += _write(file, kind, batch, originals, texts, rewriter)
                 written += len(batch)
                 bar.update(len(batch))
-    return Report(written, len(kinds) * len(captions) - written, kept)
+    return Report(written, present_count, kept)
 
 
 @contextmanager

@@ -23,19 +23,34 @@ def load_language(books: Dictionary) -> tuple[Language, str]:
     Raises:
         UserError: wordsegment is not installed.
     """
-    try:
-        words = read_counts("wordsegment", "unigrams.txt", "\t")
-        pairs = read_counts("wordsegment", "bigrams.txt", "\t")
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "gsr.rewriter 'channel' needs the word counts of wordsegment; install it with "
-            "pip install wordsegment"
-        ) from error
+    words, pairs = _web_counts("unigrams.txt"), _web_counts("bigrams.txt")
     language = merge_sources(
         [(books.counts, books.pairs), (words, pairs)], (_BOOKS, _WEB), (True, False), _LEAST
     )
     digest = hashlib.sha256(f"{books.digest} {_digest(words)} {_digest(pairs)}".encode())
     return language, digest.hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def web_shares() -> dict[str, float]:
+    """Words of the web in lower case, misspelt ones too -> their share of all.
+
+    Raises:
+        UserError: wordsegment is not installed.
+    """
+    counts = _web_counts("unigrams.txt")
+    total = sum(counts.values())
+    return {word: count / total for word, count in counts.items()}
+
+
+def _web_counts(name: str) -> dict[str, float]:
+    try:
+        return read_counts("wordsegment", name, "\t")
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "the rewriters 'channel' and 'symspell' need the word counts of wordsegment; install "
+            "it with pip install wordsegment"
+        ) from error
 
 
 def _digest(counts: Mapping[str, float]) -> str:

@@ -19,11 +19,11 @@ from reex_jax.gsr.channel.decode import (
 from reex_jax.gsr.channel.edit_costs import WRITERS, edit_log_likelihoods, encode, is_trace
 from reex_jax.gsr.channel.language import Language
 from reex_jax.gsr.channel.lattice import Found, Lattice, Reading
-from reex_jax.gsr.channel.sound_words import in_case_of, left_alone, parts_of, stem_of
+from reex_jax.gsr.channel.sound_words import in_case_of, parts_of, sound_pieces, stem_of
 from reex_jax.gsr.repair import Repair, accepted
-from reex_jax.gsr.words import Piece, split_pieces
+from reex_jax.gsr.words import Piece
 
-_VERSION = 1
+_VERSION = 2
 _MOST_FOUND = 200_000  # words whose candidates are kept, about 1 kB each
 _BATCH = 512  # texts whose unknown words are looked up together
 
@@ -131,7 +131,7 @@ class ChannelRewriter:
 
     def lattices(self, texts: Sequence[str]) -> list[Lattice]:
         """What each word of the texts may stand for."""
-        split = [self._pieces(text) for text in texts]
+        split = [sound_pieces(text, self._known) for text in texts]
         wanted = {
             stem
             for text, pieces in zip(texts, split, strict=True)
@@ -147,9 +147,6 @@ class ChannelRewriter:
                 return self.lattices(texts)
             self._look_up(sorted(wanted))
         return [self._lattice(text, pieces) for text, pieces in zip(texts, split, strict=True)]
-
-    def _pieces(self, text: str) -> list[Piece]:
-        return [left_alone(text, piece, self._known) for piece in split_pieces(text, self._known)]
 
     def _lattice(self, text: str, pieces: list[Piece]) -> Lattice:
         s = self.settings

@@ -1,9 +1,9 @@
 """What of a text is left alone, and how a repair keeps the form of what it replaces."""
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 
-from reex_jax.gsr.words import Piece
+from reex_jax.gsr.words import Piece, split_pieces
 
 _ABBREVIATION = re.compile(
     r"[A-Z]{1,3}(?:[&./+][A-Z]{1,3})+s?\.?|[a-z](?:[&./][a-z])*[./]?|w/o"
@@ -18,6 +18,14 @@ _UNITS = frozenset(_UNIT_NAMES.split())
 _SHORT_NAMES = "mr mrs ms dr st vs etc no ok tv fi wi yo ave dept approx"
 _SHORT = _UNITS.union(_SHORT_NAMES.split())
 _MEASURE = re.compile(r"[$\u20ac\u00a3]?\d+(?:[.,x\u00d7:]\d+)*\u00b0?([a-z]*)")
+# Handles and tags, powers, names of programs; and addresses. Noise makes the like, so they stay
+# only where nothing else of the text is damaged.
+_SIGNED = re.compile(
+    r"[@#]\w{2,}|\w+(?:[_^]\w+)+|https?://\S+|www\.\S+|[\w.+]+@\w+(?:\.\w+)+"
+    r"|\w+(?:\.\w+)*\.(?:com|org|net|edu|gov|jpe?g|png|pdf)(?:/\S*)?",
+    re.IGNORECASE,
+)
+_CLAUSES = frozenset(";:")  # between two halves of a sentence
 _LETTERS = 3  # of one of the words that a sign joins
 _ENDINGS = ("s", "es", "ed", "d", "er", "r", "ers", "rs", "ing", "ly", "y")
 _PART = 4  # letters of the parts of a compound
@@ -28,6 +36,33 @@ def stem_of(raw: str) -> tuple[str, str]:
     """A word without its possessive or contracted ending, and that ending."""
     match = _SUFFIX.search(raw)
     return (raw[: match.start()], match.group()) if match else (raw, "")
+
+
+def sound_pieces(
+    text: str, known: Container[str], may_be_sound: Callable[[str], bool] = lambda word: False
+) -> list[Piece]:
+    """The pieces of a text, with all that is left alone counted as known.
+
+    Words with the signs of handles, tags, powers or addresses, and one semicolon between clauses,
+    are left alone where nothing else is in doubt.
+
+    Args:
+        text: any text.
+        known: words in lower case.
+        may_be_sound: which unknown words, in lower case, are left alone too where nothing else is
+            in doubt.
+    """
+    pieces = [left_alone(text, piece, known) for piece in split_pieces(text, known)]
+    doubtful = [piece for piece in pieces if not piece.known]
+    marks = [text[piece.start : piece.end] for piece in doubtful if not piece.word]
+    if len(marks) > 1 or not all(mark in _CLAUSES for mark in marks):
+        return pieces
+    for piece in doubtful:
+        if piece.word and not (
+            _SIGNED.fullmatch(text[piece.start : piece.end]) or may_be_sound(piece.word)
+        ):
+            return pieces
+    return [Piece(piece.start, piece.end, piece.word, True) for piece in pieces]
 
 
 def left_alone(text: str, piece: Piece, known: Container[str]) -> Piece:

@@ -118,3 +118,10 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin").write_bytes(b'{"caption_id": "\xe9"}\n')
     with pytest.raises(UserError, match=r"latin: not UTF-8 .*; save the file as UTF-8"):
         read_rewrites(tmp_path / "latin")
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    path = tmp_path / "sentences.jsonl"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4711\n")
+    with pytest.raises(UserError, match=r"sentences\.jsonl: a pointer of Git LFS.*git lfs pull"):
+        read_rewrites(path)

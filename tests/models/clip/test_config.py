@@ -149,13 +149,15 @@ def test_refuses_files_that_hold_no_config(tmp_path):
     with pytest.raises(UserError, match=r"config.json: not found; a checkpoint folder in Hugging"):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "clip",')
-    with pytest.raises(UserError, match=r"config.json: not valid JSON .*download the file again"):
+    with pytest.raises(
+        UserError, match=r"config.json: cannot be read as JSON .*fetch the file anew"
+    ):
         read_config(tmp_path)
     (tmp_path / "config.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=r"config.json: not valid JSON"):
+    with pytest.raises(UserError, match=r"config.json: cannot be read as JSON"):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text("[1, 2]")
-    with pytest.raises(UserError, match=r"config.json: holds a list, not an object"):
+    with pytest.raises(UserError, match=r"config.json: expected a JSON object, found list"):
         read_config(tmp_path)
 
 
