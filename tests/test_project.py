@@ -37,6 +37,7 @@ LAYERS = (
         "main",
         "pretrain",
         "ablation",
+        "plan",
         "report",
         "serve",
         "gsr.__main__",

@@ -1,7 +1,8 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, SupportsIndex, cast
+from pathlib import Path
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +16,17 @@ from reex_jax.adaptation.fused import check_fusion, fused_encoder
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
-from reex_jax.adaptation.observed import ObservedAdapter
+from reex_jax.adaptation.observed import ObservedAdapter, compile_correction
 from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
+from reex_jax.hosts import several
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.device_gallery import DeviceGallery
+from reex_jax.retrieval.part import AXIS
 from reex_jax.settings.checks import LARGE, integer
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
@@ -43,7 +47,7 @@ class Adapter(ObservedAdapter):
     def __init__(
         self,
         model: TwoTower,
-        gallery_embeddings: ArrayLike,
+        gallery_embeddings: ArrayLike | str | Path,
         *,
         query: str,
         ids: Iterable[str] | None = None,
@@ -51,13 +55,15 @@ class Adapter(ObservedAdapter):
         fusion: str = "",
         fusion_settings: FusionSettings | None = None,
         ranking: Ranking | None = None,
+        gallery_settings: GallerySettings | None = None,
         **settings: Any,
     ) -> None:
         """Compiles nothing yet: each new batch shape is compiled on its first use.
 
         Args:
             model: the source model; embeds the queries.
-            gallery_embeddings: [N, d] float32 unit rows, made by the same model.
+            gallery_embeddings: [N, d] unit rows, made by the same model; or the path of a .npy file
+                with them, which is read in pieces.
             query: "image" (the gallery holds texts) or "text" (it holds images).
             ids: of the gallery's items, for `add`, `remove` and `restore`; None: their positions.
             method: a name in `settings.methods.METHODS`, or "module:function" of your own.
@@ -67,6 +73,7 @@ class Adapter(ObservedAdapter):
             fusion_settings: constants of the rule; None for their defaults.
             ranking: how ranking corrects for hubs that the stream shows; None for the defaults,
                 `Ranking(calibration="off")` for cosines alone.
+            gallery_settings: how the devices hold the gallery; None for the defaults.
             **settings: of `AdaptSettings` and of the method's class; the others have their
                 defaults.
 
@@ -78,27 +85,35 @@ class Adapter(ObservedAdapter):
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
         own = self._settings
+        held = GallerySettings() if gallery_settings is None else gallery_settings
+        axis = AXIS if held.layout == "split" else None
+        if axis and several():
+            raise UserError(
+                "gallery_settings.layout is 'split', which one process can do, not several; start "
+                "one process, or take layout='copied'"
+            )
         self._encoder = query_encoder(model, query, own.parameters, own.last_layers, own.remat)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
         if self._fusion:
-            self._encoder = fused_encoder(self._encoder, self._fusion)
+            self._encoder = fused_encoder(self._encoder, self._fusion, axis)
             self._inputs = repaired_inputs(model)
         self._devices = choose_devices(self._settings.devices, self._settings.batch_size)
-        self._items = checked_items(gallery_embeddings, ids, model.dim)
+        self._items, rows = checked_items(gallery_embeddings, ids, model.dim)
         self._constants = Constants(
             self._encoder.frozen,
             self._encoder.parameters,
-            cast(jax.Array, self._items.rows),  # not on a device until it is replicated
+            None,  # the devices' rows stand in for it
             jnp.float32(model.temperature),
             jnp.float32(getattr(self._own, "learning_rate", 0.0)),
         )
-        self._replicated = replicate(self._constants, self._devices)
-        self._gallery = DeviceGallery(self._replicated.gallery.addressable_shards[0].data)
+        self._gallery = DeviceGallery(rows, self._devices, held)
+        self._replicated = self._with_gallery(replicate(self._constants, self._devices))
         self._ranking = Ranking() if ranking is None else ranking
         self._update = compile_update(
-            self._objective, self._encoder, self._settings, self._ranking, self._devices
+            self._objective, self._encoder, self._settings, self._ranking, self._devices, axis
         )
+        self._correct = compile_correction(self._ranking, self._devices if axis else [])
         self._embed = compile_embed(self._encoder, self.learns, self._ranking, self._devices)
         self.shapes_met: set[tuple[int, ...]] = set()
         self.reset()
@@ -124,7 +139,7 @@ class Adapter(ObservedAdapter):
         """
         if seed is not None:
             integer(0, LARGE)("seed", seed)
-        self._state = replicate(self._first_state(self._constants, seed), self._devices)
+        self._state = replicate(self._first_state(self._gallery.places, seed), self._devices)
 
     def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
         """Learns from one batch.

@@ -1,6 +1,6 @@
 """Adapters as others see them: what was learned, what it finds, and how far it has gone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,10 @@ from jax.typing import ArrayLike
 from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.state import AdaptState
+from reex_jax.retrieval.calibration import Calibration
 from reex_jax.retrieval.calibration import correction as calibrated_correction
+from reex_jax.retrieval.part import AXIS
+from reex_jax.settings.ranking import Ranking
 
 
 class ObservedAdapter(GrowingAdapter):
@@ -29,17 +32,18 @@ class ObservedAdapter(GrowingAdapter):
 
     def correction(self) -> jax.Array | None:
         """What ranking takes from each item's cosines: [N] float32; None without calibration."""
-        if self._ranking.calibration == "off":
-            return None
-        calibration = first_copy(self._state.calibration)
-        return _correction(calibration, self._constants.temperature, self._ranking)
+        corrections = self._correction_of({})
+        return None if corrections is None else first_copy(corrections)[: self._gallery.size]
 
     def _correction_of(self, diagnostics: Mapping[str, float]) -> jax.Array | None:
-        """`correction`, but none for queries of another sort than those that were learned from."""
-        correction = self.correction()
-        if correction is None or not diagnostics.get("changed"):
-            return correction
-        return jnp.zeros_like(correction)
+        """What ranking takes from each place, on every device: [devices, places] float32.
+
+        0 for queries of another sort than those that were learned from.
+        """
+        if self._ranking.calibration == "off":
+            return None
+        corrections = self._correct(self._state.calibration, self._replicated.temperature)
+        return jnp.zeros_like(corrections) if diagnostics.get("changed") else corrections
 
     def first_items(
         self, embeddings: ArrayLike, k: int, diagnostics: Mapping[str, float]
@@ -71,7 +75,22 @@ class ObservedAdapter(GrowingAdapter):
         return float(_distance(self.state.parameters, self._constants.source))
 
 
-_correction = jax.jit(calibrated_correction, static_argnums=2)
+def compile_correction(
+    ranking: Ranking, devices: Sequence[jax.Device]
+) -> Callable[[Calibration, jax.Array], jax.Array]:
+    """What ranking takes from each item: [devices, places] float32, the same on every device.
+
+    Of (calibration, the model's temperature), both with a leading device axis. Without devices it
+    is computed on the first one alone, and other processes need not take part.
+    """
+
+    def own(state: Calibration, temperature: jax.Array) -> jax.Array:
+        return calibrated_correction(state, temperature, ranking)
+
+    if devices:
+        return jax.pmap(own, axis_name=AXIS, devices=devices)
+    alone = jax.jit(own)
+    return lambda state, temperature: alone(*first_copy((state, temperature)))[None]
 
 
 @jax.jit

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Array, Shaped
 
 from reex_jax.hosts import several
-
-AXIS = "devices"
+from reex_jax.retrieval.part import AXIS as AXIS
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:

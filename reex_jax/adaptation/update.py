@@ -23,6 +23,7 @@ from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
 from reex_jax.adaptation.replicas import AXIS, gather
 from reex_jax.adaptation.state import AdaptState, make_optimizer
 from reex_jax.retrieval.calibration import Calibration, arrive, observe
+from reex_jax.retrieval.part import Part
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.ranking import Ranking
 
@@ -63,6 +64,7 @@ class _View:
         ranking: how ranking corrects for hubs.
         index: how many batches came before.
         key: of this batch.
+        axis: over whose devices the gallery is split, if it is.
     """
 
     encoder: QueryEncoder
@@ -77,6 +79,7 @@ class _View:
     ranking: Ranking
     index: Int32[Array, ""]
     key: Key[Array, ""]
+    axis: str | None
 
     def embed(self, parameters: Parameters) -> Float[Array, "batch dim"]:
         """The whole batch, from every device's own queries."""
@@ -107,13 +110,21 @@ class _View:
             calibration=self.calibration,
             ranking=self.ranking,
             shuffled=shuffled,
+            items=self.constants.items,
+            axis=self.axis,
         )
 
 
 def make_update(
-    objective: Objective, encoder: QueryEncoder, settings: AdaptSettings, ranking: Ranking
+    objective: Objective,
+    encoder: QueryEncoder,
+    settings: AdaptSettings,
+    ranking: Ranking,
+    axis: str | None = None,
 ) -> Update:
     """All updates on one batch, as one function of one device.
+
+    `axis` is that over whose devices the gallery is split, if it is.
 
     Returns:
         (constants, state, inputs of the device's b queries, mask [b] bool) -> (next state,
@@ -133,7 +144,7 @@ def make_update(
             scale *= whole_mask.sum(dtype=jnp.float32) / settings.rate_batch
         constants = constants._replace(learning_rate=scale * constants.learning_rate)
         key = jax.random.fold_in(jax.random.key(state.seed), state.batches)
-        view = _view(encoder, constants, inputs, whole_mask, state, ranking, key)
+        view = _view(encoder, constants, inputs, whole_mask, state, ranking, key, axis)
 
         def one(state: AdaptState, step: Int32[Array, ""]) -> tuple[AdaptState, Any]:
             forward, mean = partial(view.batch, step), partial(jax.lax.pmean, axis_name=AXIS)
@@ -174,6 +185,7 @@ def _view(
     state: AdaptState,
     ranking: Ranking,
     key: Key[Array, ""],
+    axis: str | None,
 ) -> _View:
     stream = encoder.front(constants, inputs)
     sources = gather(encoder.back(constants.source, constants, stream))
@@ -191,6 +203,7 @@ def _view(
         ranking,
         state.batches,
         key,
+        axis,
     )
 
 
@@ -202,7 +215,7 @@ def _seen(state: AdaptState, view: _View, queries: Float[Array, "batch dim"]) ->
         queries,
         view.sources,
         view.counted,
-        constants.gallery,
+        Part(constants.gallery, constants.items, view.axis),
         constants.temperature,
         view.ranking,
     )
@@ -272,10 +285,11 @@ def compile_update(
     settings: AdaptSettings,
     ranking: Ranking,
     devices: Sequence[jax.Device],
+    axis: str | None = None,
 ) -> Update:
     """`make_update` over devices by `jax.pmap`; every argument has a leading device axis.
 
     The state is donated.
     """
-    update = make_update(objective, encoder, settings, ranking)
+    update = make_update(objective, encoder, settings, ranking, axis)
     return jax.pmap(update, axis_name=AXIS, devices=devices, donate_argnums=1)

@@ -171,6 +171,15 @@ INDEX = (
     ),
 )
 
+PLAN = Command(
+    "plan",
+    "says what fits on a device, and what a batch costs",
+    "commands.plan:plan",
+    "settings.planning:Planning",
+    flag="plan",
+    computes=True,
+)
+
 REPORT = Command(
     "report",
     "shows results folders on one page, or their table for a paper",
@@ -193,4 +202,5 @@ COMMANDS = (
     *INDEX,
     SERVE,
     PRETRAIN,
+    PLAN,
 )

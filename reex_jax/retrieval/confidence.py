@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
-from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
-from reex_jax.retrieval.topk import top_k
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, Chunk, scan_chunks
+from reex_jax.retrieval.part import Searched, as_part
+from reex_jax.retrieval.topk import best_items
 
 
 @partial(jax.jit, static_argnums=2)
@@ -32,14 +33,24 @@ def sure_top_k(
     Returns:
         positions, best first; and confidences in [0, 1].
     """
-    best, positions = top_k(queries, gallery, k, correction=correction)
-    chunk = min(DEFAULT_CHUNK, gallery.shape[0])
+    return sure_items(queries, gallery, k, temperature, correction)
 
-    def add(total: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-        scores, _, _ = chunk_similarities(queries, gallery, start, chunk, correction)
+
+def sure_items(
+    queries: Float[Array, "batch dim"],
+    gallery: Searched,
+    k: int,
+    temperature: Float[Array, ""],
+    correction: Float[Array, " places"] | None = None,
+) -> tuple[Int32[Array, "batch {k}"], Float[Array, " batch"]]:
+    """`sure_top_k` inside of compiled functions, of a gallery that may be split over devices."""
+    part = as_part(gallery)
+    best, positions = best_items(queries, part, k, correction, DEFAULT_CHUNK)
+
+    def add(total: jax.Array, now: Chunk) -> tuple[jax.Array, None]:
         # Relative to the best score, so that nothing overflows; uncounted rows are -inf.
-        return total + jnp.exp((scores - best[:, :1]) / temperature).sum(axis=1), None
+        return total + jnp.exp((now.scores - best[:, :1]) / temperature).sum(axis=1), None
 
     zero = jnp.zeros(queries.shape[0], jnp.float32)
-    total, _ = jax.lax.scan(add, zero, chunk_starts(gallery.shape[0], chunk))
-    return positions, 1 / total
+    total, _ = scan_chunks(add, zero, queries, part, correction, DEFAULT_CHUNK)
+    return positions, 1 / part.sum(total)

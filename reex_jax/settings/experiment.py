@@ -40,6 +40,7 @@ from reex_jax.settings.choices import (
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import SCENES, Data
 from reex_jax.settings.fields import Settings, section, setting
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.machine import Machine
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
@@ -127,6 +128,7 @@ class Experiment(Settings):
     batch_size: int = setting(64, "queries that arrive together", integer(1, 65536))
     adapt: Adapt = section(Adapt, "how the query encoder is updated")
     rank: Ranking = section(Ranking, "how ranking corrects for hubs")
+    gallery: GallerySettings = section(GallerySettings, "where the gallery lies")
     record: Recording = section(Recording, "what is written down beside the numbers")
     settings: Methods = section(Methods, "each method's own")
     variants: tuple[Variant, ...] = setting(

@@ -18,6 +18,7 @@ from reex_jax.commands.report import report, varied
 from reex_jax.commands.start import read_arguments
 from reex_jax.errors import UserError
 from reex_jax.reporting.joined import read_results
+from reex_jax.reporting.page import page
 from reex_jax.reporting.page.examples import word_difference
 from reex_jax.reporting.rows import by_ranking, read_rows
 from reex_jax.settings.corruptions import Corruptions
@@ -120,12 +121,12 @@ def test_numbers_are_those_of_the_rows(shares, text):
 
 
 def test_the_page_needs_nothing_else(text):
-    page = Page(text)
-    assert all(address.startswith("data:image/") for address in page.addresses)
-    assert "link" not in page.tags and "iframe" not in page.tags
+    found = Page(text)
+    assert all(address.startswith("data:image/") for address in found.addresses)
+    assert "link" not in found.tags and "iframe" not in found.tags
     loads = re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)  # settings may name a server
     assert not re.search(r"@import|url\(|https?://(?!www\.w3\.org/2000/svg)", loads)
-    assert page.tags.count("article") == 6 * 3  # clean and two kinds, at the highest severity
+    assert found.tags.count("article") == 6 * 3  # clean and two kinds, at the highest severity
     for part in ("Benchmark", "Along the stream", "Recall by severity", "Ablation", "Hubs and"):
         assert f"<h2>{part}" in text
     assert "NaN" not in text and "nan," not in text
@@ -199,6 +200,21 @@ def test_old_partial_and_damaged_folders(shares, tmp_path, capsys):
         called()
     with pytest.raises(UserError, match="unknown value of --table: 'excel'"):
         called(old, "--table=excel")
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_published_numbers_stand_only_beside_their_protocol(shares, tmp_path, monkeypatch, same):
+    copy, out = tmp_path / "copy", tmp_path / "page.html"
+    shutil.copytree(shares[0], copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"published": "tcr_clip"}))
+    if same:
+        monkeypatch.setattr(page, "deviations", lambda config, rows: [])
+        monkeypatch.setattr(page, "published_table", lambda config, rows: "theirs 26.0 <ours>")
+    called(copy, f"--out={out}")
+    text = out.read_text("utf-8")
+    assert ("theirs 26.0 &lt;ours&gt;" in text) == same
+    assert ("Published numbers are left out: checkpoint bundled" in text) != same
 
 
 def test_names_from_elsewhere_are_no_html(shares, tmp_path):

@@ -12,6 +12,7 @@ from reex_jax.reporting.page.about import about
 from reex_jax.reporting.page.gathered import Gathered, gather
 from reex_jax.reporting.page.plots import Colours, Level
 from reex_jax.reporting.page.svg import swatch
+from reex_jax.reporting.published import deviations, published_table
 from reex_jax.reporting.table import TITLES, protocol_line, skipped_lines
 from reex_jax.reporting.table_export import column_name
 
@@ -104,7 +105,7 @@ def _group(results: Results, levels: Levels, *, several: bool) -> str:
     parts.append(f'<p class="soft">{escape(protocol_line(merged, rows))}</p>')
     skipped = skipped_lines(rows)
     parts += [_note(line) for line in skipped.splitlines()]
-    parts.append(_benchmark(results))
+    parts += [_benchmark(results), _published(results)]
     legend = _legend(results, colours)
     parts.append(_along(found, directions, colours, legend))
     parts.append(_severities(results, directions, colours))
@@ -127,6 +128,18 @@ def _benchmark(results: Results) -> str:
         parts += [tables.benchmark(table), "<details><summary>Every metric</summary>"]
         parts += [tables.all_metrics(results.rows, table.direction), "</details>"]
     return "".join(parts)
+
+
+def _published(results: Results) -> str:
+    """Published numbers beside ours, only where checkpoint and protocol are theirs."""
+    config = results.configs[0]
+    if not config.get("published"):
+        return ""
+    differing = deviations(config, results.rows)
+    if differing:
+        return _note(f"Published numbers are left out: {'; '.join(differing)}.")
+    table = published_table(config, results.rows)
+    return f"<h3>Published numbers</h3><pre>{escape(table)}</pre>" if table else ""
 
 
 def _legend(results: Results, colours: Colours) -> str:
