@@ -68,7 +68,7 @@ $(DOCS_READY): requirements-docs.txt
 docs: $(DOCS_READY)
 	@echo "Building the documentation; a broken link is an error."
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
-	@echo "It is in site/index.html"
+	@echo "It is in site/; to read and search it: $(PYTHON) -m http.server -d site"
 
 test: $(READY) lint docs
 	@echo "Running the tests."

@@ -58,7 +58,7 @@ class Progress:
             disable=not shown or self._lines,
         )
         self._total, self._done, self._before, self._unit = total, done, done, unit
-        self._label, self._notes = label, ""
+        self._label, self._notes, self._left = label, "", ""
         self._began = time.monotonic()
         self._next = self._began + FIRST_S
         self._written = -1  # how much was done when the latest line was written
@@ -85,6 +85,13 @@ class Progress:
         self._notes = "".join(f", {name} {value}" for name, value in values.items())
         self._bar.set_postfix(values)
 
+    def foretell(self, left: str) -> None:
+        """Says how much time is left, where somebody knows better than a constant rate does."""
+        self._left = left
+        # tqdm's own line with another guess in it.
+        form = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<" + left + "{postfix}]"
+        self._bar.bar_format = form
+
     def close(self) -> None:
         """Ends; where lines were written, the last one says how it ended."""
         if -1 < self._written < self._done:
@@ -102,7 +109,9 @@ class Progress:
         now = time.monotonic()
         rate = (self._done - self._before) / max(now - self._began, 1e-9)
         left = ""
-        if rate and self._done < self._total:
+        if self._left and self._done < self._total:
+            left = f", {self._left} left"
+        elif rate and self._done < self._total:
             left = f", {tqdm.format_interval((self._total - self._done) / rate)} left"
         label = f"{self._label}: " if self._label else ""
         line = (

@@ -29,6 +29,7 @@ ARRAY_PACKAGES = (
     "reex_jax.adaptation.masked",
     "reex_jax.adaptation.methods",
     "reex_jax.adaptation.objective",
+    "reex_jax.adaptation.rivals",
     "reex_jax.adaptation.source_pairs",
     "reex_jax.adaptation.update",
     "reex_jax.models.blip.model",
@@ -37,7 +38,11 @@ ARRAY_PACKAGES = (
     "reex_jax.models.transformer",
     "reex_jax.retrieval.chunks",
     "reex_jax.retrieval.device_gallery",
+    "reex_jax.retrieval.part",
+    "reex_jax.retrieval.placing",
     "reex_jax.retrieval.ranks",
+    "reex_jax.retrieval.rows",
+    "reex_jax.retrieval.softmax",
     "reex_jax.retrieval.topk",
 )
 install_import_hook(ARRAY_PACKAGES, "beartype.beartype")

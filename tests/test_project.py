@@ -33,7 +33,17 @@ LAYERS = (
     {"reporting", "pretraining"},
     {"benchmark", "service"},
     {"commands"},
-    {"main", "pretrain", "ablation", "serve", "gsr.__main__", "index.__main__", "__main__"},
+    {
+        "main",
+        "pretrain",
+        "ablation",
+        "plan",
+        "report",
+        "serve",
+        "gsr.__main__",
+        "index.__main__",
+        "__main__",
+    },
 )
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 

@@ -1,7 +1,8 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, SupportsIndex, cast
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -10,30 +11,33 @@ from jax.typing import ArrayLike
 
 from reex_jax.adaptation.batches import agreed, choose_devices, in_parts, padded_rows
 from reex_jax.adaptation.encoder import Constants, query_encoder
+from reex_jax.adaptation.frozen import compile_embed
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
-from reex_jax.adaptation.growing import GrowingAdapter
 from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
+from reex_jax.adaptation.observed import ObservedAdapter, compile_correction
 from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
-from reex_jax.adaptation.state import AdaptState
-from reex_jax.adaptation.update import compile_embed, compile_update
+from reex_jax.adaptation.update import compile_update
 from reex_jax.errors import UserError
+from reex_jax.hosts import several
 from reex_jax.models.two_tower import TwoTower
-from reex_jax.retrieval.calibration import correction as calibrated_correction
 from reex_jax.retrieval.device_gallery import DeviceGallery
+from reex_jax.retrieval.part import AXIS
 from reex_jax.settings.checks import LARGE, integer
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import FusionSettings
 
 
-class Adapter(GrowingAdapter):
+class Adapter(ObservedAdapter):
     """Searches a gallery batch by batch and adapts the query encoder on the way, unlabelled.
 
     `adapt` learns, `embed` and `rank` do not; `search`, `similarities` and `ranks` learn first
-    unless `learn` is False. Not for several threads at once: learning changes the state. The model
-    is left as it is.
+    unless `learn` is False. A batch that is not learned from, but is noticed to be of another sort
+    than what was, is embedded and ranked as the source model does. Not for several threads at once:
+    learning changes the state. The model is left as it is.
 
     Several processes (`jax.distributed`) share every batch: each makes the same Adapter, calls the
     same methods in the same order, gives its own queries, at most its equal share of `batch_size`,
@@ -43,7 +47,7 @@ class Adapter(GrowingAdapter):
     def __init__(
         self,
         model: TwoTower,
-        gallery_embeddings: ArrayLike,
+        gallery_embeddings: ArrayLike | str | Path,
         *,
         query: str,
         ids: Iterable[str] | None = None,
@@ -51,13 +55,15 @@ class Adapter(GrowingAdapter):
         fusion: str = "",
         fusion_settings: FusionSettings | None = None,
         ranking: Ranking | None = None,
+        gallery_settings: GallerySettings | None = None,
         **settings: Any,
     ) -> None:
         """Compiles nothing yet: each new batch shape is compiled on its first use.
 
         Args:
             model: the source model; embeds the queries.
-            gallery_embeddings: [N, d] float32 unit rows, made by the same model.
+            gallery_embeddings: [N, d] unit rows, made by the same model; or the path of a .npy file
+                with them, which is read in pieces.
             query: "image" (the gallery holds texts) or "text" (it holds images).
             ids: of the gallery's items, for `add`, `remove` and `restore`; None: their positions.
             method: a name in `settings.methods.METHODS`, or "module:function" of your own.
@@ -67,6 +73,7 @@ class Adapter(GrowingAdapter):
             fusion_settings: constants of the rule; None for their defaults.
             ranking: how ranking corrects for hubs that the stream shows; None for the defaults,
                 `Ranking(calibration="off")` for cosines alone.
+            gallery_settings: how the devices hold the gallery; None for the defaults.
             **settings: of `AdaptSettings` and of the method's class; the others have their
                 defaults.
 
@@ -78,28 +85,36 @@ class Adapter(GrowingAdapter):
         self._objective, self._own, self._settings = make_method(method, settings)
         self._method, self._query = method, query
         own = self._settings
+        held = GallerySettings() if gallery_settings is None else gallery_settings
+        axis = AXIS if held.layout == "split" else None
+        if axis and several():
+            raise UserError(
+                "gallery_settings.layout is 'split', which one process can do, not several; start "
+                "one process, or take layout='copied'"
+            )
         self._encoder = query_encoder(model, query, own.parameters, own.last_layers, own.remat)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
         if self._fusion:
-            self._encoder = fused_encoder(self._encoder, self._fusion)
+            self._encoder = fused_encoder(self._encoder, self._fusion, axis)
             self._inputs = repaired_inputs(model)
         self._devices = choose_devices(self._settings.devices, self._settings.batch_size)
-        self._items = checked_items(gallery_embeddings, ids, model.dim)
+        self._items, rows = checked_items(gallery_embeddings, ids, model.dim)
         self._constants = Constants(
             self._encoder.frozen,
             self._encoder.parameters,
-            cast(jax.Array, self._items.rows),  # not on a device until it is replicated
+            None,  # the devices' rows stand in for it
             jnp.float32(model.temperature),
             jnp.float32(getattr(self._own, "learning_rate", 0.0)),
         )
-        self._replicated = replicate(self._constants, self._devices)
-        self._gallery = DeviceGallery(self._replicated.gallery.addressable_shards[0].data)
+        self._gallery = DeviceGallery(rows, self._devices, held)
+        self._replicated = self._with_gallery(replicate(self._constants, self._devices))
         self._ranking = Ranking() if ranking is None else ranking
         self._update = compile_update(
-            self._objective, self._encoder, self._settings, self._ranking, self._devices
+            self._objective, self._encoder, self._settings, self._ranking, self._devices, axis
         )
-        self._embed = compile_embed(self._encoder, self._devices)
+        self._correct = compile_correction(self._ranking, self._devices if axis else [])
+        self._embed = compile_embed(self._encoder, self.learns, self._ranking, self._devices)
         self.shapes_met: set[tuple[int, ...]] = set()
         self.reset()
 
@@ -113,16 +128,6 @@ class Adapter(GrowingAdapter):
         """Whether its method ever updates anything."""
         return self._objective.learns and self._settings.steps > 0
 
-    @property
-    def state(self) -> AdaptState:
-        """Everything that has been learned, one pytree of arrays on the first device."""
-        return first_copy(self._state)
-
-    @state.setter
-    def state(self, state: AdaptState) -> None:
-        """Goes on from what this adapter's `state` was earlier."""
-        self._state = replicate(state, self._devices)
-
     def reset(self, seed: int | None = None) -> None:
         """Forgets everything: the source model's parameters and an empty memory.
 
@@ -134,7 +139,7 @@ class Adapter(GrowingAdapter):
         """
         if seed is not None:
             integer(0, LARGE)("seed", seed)
-        self._state = replicate(self._first_state(self._constants, seed), self._devices)
+        self._state = replicate(self._first_state(self._gallery.places, seed), self._devices)
 
     def adapt(self, queries: Any) -> tuple[jax.Array, dict[str, float]]:
         """Learns from one batch.
@@ -190,13 +195,6 @@ class Adapter(GrowingAdapter):
         embeddings, diagnostics, count = self._padded(queries, learn)
         return self._ranked(embeddings, count, k, diagnostics)
 
-    def correction(self) -> jax.Array | None:
-        """What ranking takes from each item's cosines: [N] float32; None without calibration."""
-        if self._ranking.calibration == "off":
-            return None
-        calibration = first_copy(self._state.calibration)
-        return _correction(calibration, self._constants.temperature, self._ranking)
-
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
 
@@ -207,7 +205,12 @@ class Adapter(GrowingAdapter):
         return self._gallery.cosines(embeddings)[:count]
 
     def ranks(
-        self, queries: Any, answers: np.ndarray, *, learn: bool = True
+        self,
+        queries: Any,
+        answers: np.ndarray,
+        *,
+        learn: bool = True,
+        look: Callable[[jax.Array], None] | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Learns from one batch, then says where right answers stand; the rest stays on the device.
 
@@ -215,7 +218,8 @@ class Adapter(GrowingAdapter):
             queries: see `adapt`.
             answers: [B, R] int32 gallery positions, -1 where a query has fewer. [0, R] where this
                 process has no part in the batch; its one query is padding then.
-            learn: False leaves the state as it is; the diagnostics are empty then.
+            learn: False leaves the state as it is; the diagnostics are "changed" then.
+            look: called with the embeddings that are ranked [P, d], padding behind the real ones.
 
         Returns:
             ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
@@ -231,8 +235,11 @@ class Adapter(GrowingAdapter):
         padded = np.pad(answers, missing, constant_values=-1)
         found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
         if self._ranking.calibration != "off":
-            ranks = self._gallery.ranks(embeddings, padded, self.correction())
+            correction = self._correction_of(diagnostics)
+            ranks = self._gallery.ranks(embeddings, padded, correction)
             found["calibrated"] = ranks[:count]
+        if look is not None:
+            look(embeddings)
         return found, diagnostics
 
     def rehearse(self, queries: Any, answers: np.ndarray) -> None:
@@ -244,7 +251,7 @@ class Adapter(GrowingAdapter):
     def _ranked(
         self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
     ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k, self.correction())
+        scores, indices = self._gallery.best(embeddings, k, self._correction_of(diagnostics))
         return SearchResult(indices[:count], scores[:count], diagnostics)
 
     def _padded(
@@ -267,16 +274,16 @@ class Adapter(GrowingAdapter):
         rows = padded_rows(shares * most, self._settings.batch_size, len(self._devices)) // shares
         devices = len(self._devices) // shares
         inputs = jax.tree.map(lambda x: in_parts(x, rows, devices), inputs)
-        if not learn:
-            embeddings = self._embed(self._replicated, self._state.parameters, inputs)
-            return own_rows(first_copy(embeddings)), {}, count
         mask = in_parts(np.ones(count, bool), rows, devices, mode="constant")
+        if not learn:
+            state = self._state
+            embeddings, changed = first_copy(
+                self._embed(self._replicated, state.parameters, state.calibration, inputs, mask)
+            )
+            return own_rows(embeddings), {"changed": float(changed)}, count
         self._state, embeddings, diagnostics = self._update(
             self._replicated, self._state, inputs, mask
         )
         embeddings, diagnostics = first_copy((embeddings, diagnostics))
         values = {name: value.item() for name, value in diagnostics._asdict().items()}
         return own_rows(embeddings), values, count
-
-
-_correction = jax.jit(calibrated_correction, static_argnums=2)

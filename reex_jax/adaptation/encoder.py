@@ -29,16 +29,18 @@ class Constants(NamedTuple):
     Attributes:
         frozen: the parameters of the tower that do not adapt.
         source: the source model's values of those that do.
-        gallery: [N, d] float32 unit; NumPy's before it is replicated.
+        gallery: unit rows on the device, see `retrieval.part`.
         temperature: the model's own.
         learning_rate: not compiled in: another rate needs no new program.
+        items: how many of the gallery's places are in use; None: all.
     """
 
     frozen: Any
     source: Parameters
-    gallery: Float[Array, "items dim"]
+    gallery: Any
     temperature: Float[Array, ""]
     learning_rate: Float[Array, ""]
+    items: Int[Array, ""] | None = None
 
 
 @dataclass(frozen=True)

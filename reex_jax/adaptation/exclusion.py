@@ -1,25 +1,14 @@
 """Exclusion sets: the candidates that are unlikely for a query, as boolean masks.
 
-All sets come from one `jax.lax.top_k` of the similarities, so ties go to the lower gallery
-position, there is no host loop, and shapes never change.
+Plausible sets come from one exact search, so ties go to the lower gallery position, there is no
+host loop, and shapes never change.
 """
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Int32, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from reex_jax.adaptation.masked import per_row_keys
-
-
-def plausible_sets(
-    similarities: Float[Array, "batch items"], k: int
-) -> Int32[Array, "batch {min(k,similarities.shape[1])}"]:
-    """Gallery positions of the k nearest items of each query, nearest first.
-
-    For example, similarities [[0.1, 0.9, 0.9]] and k = 2 give [[1, 2]]. All items are plausible
-    where k is larger, none where it is 0.
-    """
-    return jax.lax.top_k(similarities, min(k, similarities.shape[1]))[1]
 
 
 def contains(
@@ -40,18 +29,12 @@ def exclude_candidates(
     [[F, F, T], [T, F, T], [F, T, F]].
 
     Args:
-        plausible: see `plausible_sets`.
+        plausible: gallery positions of the k nearest items of each query.
         items: the gallery item behind each candidate; candidate i is query i's own proxy.
         mask: a padded query is no candidate.
     """
     others = ~jnp.eye(plausible.shape[0], items.shape[0], dtype=bool)
     return others & mask[None, :] & ~contains(plausible, items)
-
-
-def exclude_gallery(plausible: Int[Array, "batch k"], size: int) -> Bool[Array, "batch {size}"]:
-    """E_i among the whole gallery of `size` items: what is not plausible."""
-    rows = jnp.arange(plausible.shape[0])[:, None]
-    return jnp.ones((plausible.shape[0], size), bool).at[rows, plausible].set(False)
 
 
 def restrict(
@@ -76,9 +59,19 @@ def restrict(
     rows, size = similarities.shape
     if strategy == "random_m":
         keys = per_row_keys(key, rows)
-        values = jax.vmap(lambda row: jax.random.uniform(row, (size,)))(keys)
+        values = places_at_random(keys, jnp.arange(size, dtype=jnp.int32))
     else:
         values = similarities if strategy == "next_m" else -similarities
     best, at = jax.lax.top_k(jnp.where(excluded, values, -jnp.inf), min(m, size))
     chosen = jnp.zeros((rows, size), bool)
     return chosen.at[jnp.arange(rows)[:, None], at].set(best > -jnp.inf)
+
+
+def places_at_random(
+    keys: Key[Array, " batch"], places: Int[Array, " some"]
+) -> Float[Array, "batch some"]:
+    """A uniform number for each row and place, whatever other places are asked for."""
+    draw = jax.vmap(
+        lambda key, place: jax.random.uniform(jax.random.fold_in(key, place)), (None, 0)
+    )
+    return jax.vmap(draw, (0, None))(keys, places)

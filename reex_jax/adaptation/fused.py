@@ -14,6 +14,7 @@ from reex_jax.adaptation.objective import Parameters
 from reex_jax.errors import UserError, unknown
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
+from reex_jax.retrieval.part import Part
 from reex_jax.settings.repair import FusionSettings
 
 
@@ -78,8 +79,11 @@ def check_fusion(name: str, settings: FusionSettings | None, query: str) -> Fusi
     return rule
 
 
-def fused_encoder(encoder: QueryEncoder, rule: FusionRule) -> QueryEncoder:
-    """An encoder of `FusedTexts` around one of token ids, with the same parameters."""
+def fused_encoder(encoder: QueryEncoder, rule: FusionRule, axis: str | None = None) -> QueryEncoder:
+    """An encoder of `FusedTexts` around one of token ids, with the same parameters.
+
+    `axis` is that over whose devices the gallery is split, if it is.
+    """
     fuse = FUSIONS[rule.name]
 
     def front(constants: Constants, inputs: FusedTexts) -> FusedStreams:
@@ -92,7 +96,8 @@ def fused_encoder(encoder: QueryEncoder, rule: FusionRule) -> QueryEncoder:
     ) -> Float[Array, "batch dim"]:
         original = encoder.back(parameters, constants, streams.original)
         repaired = encoder.back(parameters, constants, streams.repaired)
-        gallery, temperature = constants.gallery, constants.temperature
+        gallery = Part(constants.gallery, constants.items, axis)
+        temperature = constants.temperature
         fused, _ = fuse(original, repaired, streams.features, gallery, temperature, rule.settings)
         return fused
 

@@ -1,10 +1,10 @@
 """Adapters that keep what was learned, in a folder and while their gallery grows and shrinks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,18 +14,21 @@ from jax.typing import ArrayLike
 from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.adaptation.fused import FusionRule
 from reex_jax.adaptation.items import Items
-from reex_jax.adaptation.objective import Objective, Start
+from reex_jax.adaptation.objective import Objective
 from reex_jax.adaptation.parts import Parts
 from reex_jax.adaptation.replicas import first_copy, replicate
 from reex_jax.adaptation.saved import hash_of, restore_adapter, save_adapter
 from reex_jax.adaptation.state import AdaptState, initial_state
 from reex_jax.errors import UserError
 from reex_jax.hosts import from_first
-from reex_jax.retrieval.calibration import Calibration, with_items, without_items
+from reex_jax.retrieval.calibration import regrown
 from reex_jax.retrieval.device_gallery import DeviceGallery
+from reex_jax.retrieval.rows import Rows
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.fields import Settings
 from reex_jax.settings.ranking import Ranking
+
+_NO_ROWS = np.zeros((0, 1), np.float32)
 
 
 class GrowingAdapter:
@@ -45,6 +48,8 @@ class GrowingAdapter:
     _replicated: Constants
     _gallery: DeviceGallery
     _state: AdaptState
+    _update: Any
+    _correct: Callable[[Any, jax.Array], jax.Array]
 
     @property
     def parts(self) -> Parts:
@@ -54,30 +59,40 @@ class GrowingAdapter:
             self._encoder,
             self._settings,
             self._ranking,
-            self._constants,
+            self._with_places(self._gallery.places),
             self._replicated,
         )
+
+    @property
+    def program(self) -> tuple[Any, Constants, AdaptState]:
+        """The compiled step, and what it takes first; it uses up the state that it is given."""
+        return self._update, self._replicated, self._state
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Of the gallery's items, by position."""
         return self._items.ids
 
-    def add(self, ids: Iterable[str], embeddings: ArrayLike) -> None:
+    def add(self, ids: Iterable[str], embeddings: ArrayLike | str | Path) -> None:
         """Puts items behind the others and keeps what was learned.
 
-        What the next call needs is compiled anew, so many items at once are cheaper than one by
-        one.
+        Where `gallery_settings.spare` or items that were removed left no place for them, the
+        gallery moves to new buffers, and what the next call needs is compiled anew.
 
         Args:
             ids: of the new items.
-            embeddings: [n, d] float32 unit rows, made by the same model as the gallery.
+            embeddings: [n, d] unit rows, made by the same model as the gallery; or the path of a
+                .npy file with them.
 
         Raises:
             UserError: ids that are there already, repeat or are not as many as rows, or rows that
                 could be in no gallery. Nothing has changed then.
         """
-        self._change_gallery(*self._items.plus(ids, embeddings))
+        items, origin, rows = self._items.plus(ids, embeddings)
+        places = self._gallery.places_with(len(rows))
+        state = self._regrown(first_copy(self._state), places, origin, rows)
+        self._gallery.add(rows)
+        self._follow(items, state)
 
     def remove(self, ids: Iterable[str]) -> None:
         """Takes items out and keeps what was learned; positions of those behind them fall.
@@ -85,7 +100,11 @@ class GrowingAdapter:
         Raises:
             UserError: ids that are not there, or all of them. Nothing has changed then.
         """
-        self._change_gallery(*self._items.minus(ids))
+        items, origin = self._items.minus(ids)
+        places = self._gallery.places
+        state = self._regrown(first_copy(self._state), places, origin, _NO_ROWS)
+        self._gallery.keep(origin)
+        self._follow(items, state)
 
     def save(self, path: str | Path) -> None:
         """Writes the whole state to a folder, over what an earlier `save` wrote there.
@@ -95,7 +114,7 @@ class GrowingAdapter:
         Raises:
             UserError: the folder holds something else.
         """
-        identity = self._identity | self._items.identity()
+        identity = self._identity | self._items.identity() | {"places": self._gallery.places}
         state = jax.device_get(first_copy(self._state))
         from_first(lambda: save_adapter(path, identity, state))
 
@@ -117,38 +136,52 @@ class GrowingAdapter:
 
     def _read(self, path: str | Path) -> AdaptState:
         """A saved state, for the gallery as it is now."""
-        there = self._items.saved_in(path)
+        there, places = self._items.saved_in(path)
         items, origin = self._items.at(there), np.full(len(self.ids), -1, np.int32)
         origin[there] = np.arange(len(there))
-        constants = self._constants._replace(gallery=_as_array(items))
-        like = jax.device_get(self._first_state(constants))
+        like = jax.device_get(self._first_state(places))
         state = restore_adapter(path, self._identity | items.identity(), like)
-        return self._regrown(state, self._items, origin)
+        new = self._gallery.at(np.flatnonzero(origin < 0))
+        return self._regrown(state, self._gallery.places, origin, new)
 
-    def _first_state(self, constants: Constants, seed: int | None = None) -> AdaptState:
+    def _first_state(self, places: int, seed: int | None = None) -> AdaptState:
+        constants = self._with_places(places)
         return initial_state(self._objective, self._settings, constants, self._ranking, seed)
 
-    def _change_gallery(self, items: Items, origin: np.ndarray) -> None:
-        state = self._regrown(first_copy(self._state), items, origin)
-        rows = _as_array(items)
-        self._items, self._constants = items, self._constants._replace(gallery=rows)
-        self._replicated = self._replicated._replace(gallery=replicate(rows, self._devices))
-        self._gallery = DeviceGallery(self._replicated.gallery.addressable_shards[0].data)
+    def _with_places(self, places: int) -> Constants:
+        """The constants with the shape of a gallery, whose rows lie on the devices alone."""
+        gallery = jax.ShapeDtypeStruct((places, self._items.dim), jnp.float32)
+        return self._constants._replace(gallery=gallery)
+
+    def _follow(self, items: Items, state: AdaptState) -> None:
+        """Takes over a state after the gallery on the devices has changed."""
+        self._items = items
+        self._replicated = self._with_gallery(self._replicated)
         self._state = replicate(state, self._devices)
 
-    def _regrown(self, state: AdaptState, items: Items, origin: np.ndarray) -> AdaptState:
-        """A state for another gallery: parameters, optimiser and memory stay."""
+    def _with_gallery(self, replicated: Constants) -> Constants:
+        items = replicate(jnp.int32(self._gallery.size), self._devices)
+        return replicated._replace(gallery=self._gallery.rows, items=items)
+
+    def _regrown(self, state: AdaptState, places: int, origin: np.ndarray, new: Rows) -> AdaptState:
+        """A state for another gallery: parameters, optimiser and memory stay.
+
+        Args:
+            state: on one device.
+            places: of the new gallery.
+            origin: see `items`; free places behind it are added here.
+            new: the rows that `origin` has -1 for.
+        """
+        origin = np.pad(origin, (0, places - len(origin)), constant_values=-1)
         own = self._objective.regrown(state.objective, origin)
-        start = Start(self._settings.batch_size, items.rows, self._constants.source)
-        if _shapes(own) != _shapes(self._objective.init(start)):
+        if _shapes(own) != _shapes(self._first_state(places).objective):
             raise UserError(
                 f"method {self._method!r} keeps something of each gallery item, and does not say "
                 "how that follows another gallery; give its Objective `regrown`, or make a new "
                 "Adapter"
             )
-        calibration = recalibrated(
-            state.calibration, items.rows, origin, self._constants.temperature, self._ranking
-        )
+        temperature = self._constants.temperature
+        calibration = regrown(state.calibration, origin, new, temperature, self._ranking)
         return state._replace(objective=own, calibration=calibration)
 
     @cached_property
@@ -164,38 +197,6 @@ class GrowingAdapter:
             "settings": settings,
             "model": hash_of((self._constants.source, self._constants.frozen)),
         }
-
-
-def recalibrated(
-    state: Calibration,
-    rows: np.ndarray,
-    origin: np.ndarray,
-    temperature: jax.Array,
-    ranking: Ranking,
-) -> Calibration:
-    """What the stream has shown, for another gallery.
-
-    Args:
-        state: of the old gallery.
-        rows: [M, d], the new one.
-        origin: see `items`.
-        temperature: the model's own.
-        ranking: how ranking corrects for hubs.
-    """
-    old = origin >= 0
-    kept = np.zeros(state.log_mass.shape[0], bool)
-    kept[origin[old]] = True
-    state = without_items(state, jnp.asarray(kept))
-    if not old.all():
-        state = with_items(state, jnp.asarray(rows[~old]), temperature, ranking)
-    # Now the kept ones in their old order, then the new ones: bring them to their places.
-    places = np.where(old, np.cumsum(kept)[origin] - 1, kept.sum() + np.cumsum(~old) - 1)
-    return state._replace(log_mass=state.log_mass[places])
-
-
-def _as_array(items: Items) -> jax.Array:
-    """The rows as they are: they come to a device when they are replicated."""
-    return cast(jax.Array, items.rows)
 
 
 def _shapes(tree: Any) -> Any:

@@ -9,44 +9,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-from jax.typing import ArrayLike
 
 from reex_jax.adaptation.saved import hash_of, read_identity
 from reex_jax.errors import UserError
 from reex_jax.retrieval.gallery import Gallery, check_embeddings
+from reex_jax.retrieval.rows import Rows, fingerprints, open_rows
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """What an adapter searches; on the host.
+    """What an adapter searches; the rows themselves lie on the devices alone.
 
     Attributes:
-        rows: [N, d] float32, unit.
         ids: N different ones.
+        prints: [N] uint64 fingerprints of the rows as they were given.
+        dim: their width.
     """
 
-    rows: np.ndarray
     ids: tuple[str, ...]
+    prints: np.ndarray
+    dim: int
 
-    def plus(self, ids: Iterable[str], embeddings: ArrayLike) -> tuple["Items", np.ndarray]:
-        """The items with new ones behind them, and each one's origin.
+    def plus(self, ids: Iterable[str], embeddings: Any) -> tuple["Items", np.ndarray, Rows]:
+        """The items with new ones behind them, each one's origin, and the new rows.
 
         Raises:
             UserError: an id that is here already or comes twice, as many ids as rows are not given,
                 rows that are no unit vectors or of another width.
         """
-        new = checked_items(embeddings, ids, self.rows.shape[1])
+        new, rows = checked_items(embeddings, ids, self.dim)
         known = set(self.ids).intersection(new.ids)
         if known:
             raise UserError(
                 f"gallery id {min(known)!r} is there already; remove it first, or give another id"
             )
-        rows = np.concatenate([self.rows, new.rows])
-        origin = np.full(len(rows), -1, np.int32)
+        prints = np.concatenate([self.prints, new.prints])
+        origin = np.full(len(prints), -1, np.int32)
         origin[: len(self.ids)] = np.arange(len(self.ids))
-        return Items(rows, self.ids + new.ids), origin
+        return Items(self.ids + new.ids, prints, self.dim), origin, rows
 
     def minus(self, ids: Iterable[str]) -> tuple["Items", np.ndarray]:
         """The items without some, in the same order, and each one's origin.
@@ -65,15 +66,15 @@ class Items:
 
     def at(self, positions: np.ndarray) -> "Items":
         """The items at some positions."""
-        return Items(self.rows[positions], tuple(self.ids[i] for i in positions))
+        return Items(tuple(self.ids[i] for i in positions), self.prints[positions], self.dim)
 
     def identity(self) -> dict[str, Any]:
         """What a saved state keeps of them; None stands for ids that are positions."""
         ids = None if self.ids == _positions(len(self.ids)) else self.ids
-        return {"items": len(self.ids), "ids": ids, "gallery": hash_of(self.rows)}
+        return {"items": len(self.ids), "ids": ids, "gallery": hash_of((self.prints, self.dim))}
 
-    def saved_in(self, path: str | Path) -> np.ndarray:
-        """Where the items of the gallery of a saved adapter are in this one: [K] int32.
+    def saved_in(self, path: str | Path) -> tuple[np.ndarray, int]:
+        """Where a saved adapter's items are in this gallery, [K] int32; and its places.
 
         Raises:
             UserError: nothing was saved there, or with an item that is not here.
@@ -91,17 +92,18 @@ class Items:
                 f"{len(missing)}, the first is {missing[0]!r}; make the Adapter with the saved "
                 "ids and embeddings, restore, then remove what is gone"
             )
-        return np.array([here[name] for name in names], np.int32)
+        places = saved.get("places", count)
+        return np.array([here[name] for name in names], np.int32), places
 
 
-def checked_items(embeddings: ArrayLike, ids: Iterable[str] | None, dim: int) -> Items:
-    """Items from what a user gives; positions as text for ids that are None.
+def checked_items(embeddings: Any, ids: Iterable[str] | None, dim: int) -> tuple[Items, Rows]:
+    """Items and their rows from what a user gives; positions as text for ids that are None.
 
     Raises:
-        UserError: no unit rows, of another width than `dim`, or ids that repeat or are not as many
-            as rows.
+        UserError: no unit rows, of another width than `dim`, ids that repeat or are not as many
+            as rows, or see `open_rows`.
     """
-    rows = np.asarray(jax.device_get(embeddings), np.float32)
+    rows = open_rows(embeddings)
     if ids is None:
         check_embeddings(rows)
         names = _positions(len(rows))
@@ -113,7 +115,7 @@ def checked_items(embeddings: ArrayLike, ids: Iterable[str] | None, dim: int) ->
             f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
             f"{dim} wide; embed the gallery with the same checkpoint"
         )
-    return Items(rows, names)
+    return Items(names, fingerprints(rows), dim), rows
 
 
 def _ids(ids: Iterable[str]) -> tuple[str, ...]:

@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int32, Key
+from jaxtyping import Array, Bool, Float, Int32, Key, Shaped
 
 from reex_jax.arrays import cosines, log_softmax_at
 from reex_jax.retrieval.calibration import Calibration, correction, observe
+from reex_jax.retrieval.part import Part, as_float32
+from reex_jax.retrieval.softmax import Softmax, mean_prediction, softmax_over
+from reex_jax.retrieval.topk import best_items
 from reex_jax.settings.ranking import Ranking
 
 Parameters = Any  # a pytree of the adapted float32 arrays
@@ -28,7 +31,7 @@ class Batch:
 
     Attributes:
         queries: unit embeddings; gradients flow through them.
-        gallery: unit embeddings, constant.
+        gallery: unit embeddings, constant; see `part` for how to look at many of them.
         mask: False for rows that only pad. Nothing may depend on these.
         temperature: the model's own.
         step: 0 for the first update on this batch.
@@ -41,10 +44,12 @@ class Batch:
         ranking: how ranking corrects for hubs.
         shuffled: embeds the same queries with their parts (patches, tokens) in random order:
             [batch, dim] float32, constant. Costs a forward pass when called.
+        items: how many rows of the whole gallery are in use; None: all.
+        axis: over whose devices the gallery is split; None: this device has all of it.
     """
 
     queries: Float[Array, "batch dim"]
-    gallery: Float[Array, "items dim"]
+    gallery: Shaped[Array, "items dim"]
     mask: Bool[Array, " batch"]
     temperature: Float[Array, ""]
     step: Int32[Array, ""]
@@ -56,22 +61,68 @@ class Batch:
     calibration: Calibration
     ranking: Ranking
     shuffled: Callable[[], Float[Array, "batch dim"]]
+    items: Int32[Array, ""] | None = None
+    axis: str | None = None
 
     @property
-    def similarities(self) -> Float[Array, "batch items"]:
-        """Cosines of every query with every gallery item."""
-        return cosines(self.queries, self.gallery)
+    def part(self) -> Part:
+        """The gallery, as the functions of `retrieval` take one that may be split."""
+        return Part(self.gallery, self.items, self.axis)
+
+    @property
+    def similarities(self) -> Float[Array, "batch places"]:
+        """Cosines of every query with every gallery item; -1 for places without one.
+
+        All at once: for small galleries. `best` and `softmax` scan galleries of any size.
+        """
+        part = self.part
+        own = cosines(self.queries, as_float32(part.rows))
+        return jnp.where(part.used()[None, :], part.whole(own, axis=1), -1.0)
 
     @property
     def count(self) -> Int32[Array, ""]:
         """Number of real queries."""
         return self.mask.sum(dtype=jnp.int32)
 
-    def log_probabilities(self, relative_temperature: float) -> Float[Array, "batch items"]:
-        """log softmax over the gallery, at so many of the model's own temperatures."""
-        return log_softmax_at(self.similarities, relative_temperature * self.temperature)
+    @property
+    def log_items(self) -> Float[Array, ""]:
+        """log of the number of gallery items: the entropy of knowing nothing. At least log 2."""
+        return jnp.log(jnp.maximum(self.part.count, 2).astype(jnp.float32))
 
-    def correction(self) -> Float[Array, " items"]:
+    def log_probabilities(self, relative_temperature: float) -> Float[Array, "batch places"]:
+        """log softmax over the gallery, at so many of the model's own temperatures; all at once."""
+        known = jnp.where(self.part.used()[None, :], self.similarities, -jnp.inf)
+        return log_softmax_at(known, self.at(relative_temperature))
+
+    def at(self, relative_temperature: float) -> Float[Array, ""]:
+        """So many of the model's own temperatures."""
+        return relative_temperature * self.temperature
+
+    def softmax(self, relative_temperature: float) -> Softmax:
+        """Normaliser, entropy and best item of each query's softmax over the gallery."""
+        return softmax_over(self.queries, self.part, self.at(relative_temperature))
+
+    def log_probability(
+        self, items: Int32[Array, " batch"], relative_temperature: float, softmax: Softmax
+    ) -> Float[Array, " batch"]:
+        """That of one item for each query, under its softmax."""
+        cosine = (self.queries * self.part.at(items)).sum(axis=1)
+        return cosine / self.at(relative_temperature) - softmax.log_sum
+
+    def mean_prediction(
+        self, relative_temperature: float, softmax: Softmax, weights: Float[Array, " batch"]
+    ) -> Float[Array, " places"]:
+        """The queries' softmaxes, weighted and added up; 0 for places without an item."""
+        temperature = self.at(relative_temperature)
+        return mean_prediction(self.queries, self.part, temperature, softmax.log_sum, weights)
+
+    def best(
+        self, k: int, correction: Float[Array, " places"] | None = None
+    ) -> tuple[Float[Array, "batch k"], Int32[Array, "batch k"]]:
+        """Scores and positions of the k items with the best cosine minus correction; constant."""
+        return best_items(jax.lax.stop_gradient(self.queries), self.part, k, correction)
+
+    def correction(self) -> Float[Array, " places"]:
         """What ranking takes from each item's cosines, this batch included; constant."""
         queries = jax.lax.stop_gradient(self.queries)
         state = observe(
@@ -79,7 +130,7 @@ class Batch:
             queries,
             self.sources,
             self.counted,
-            self.gallery,
+            self.part,
             self.temperature,
             self.ranking,
         )
@@ -167,12 +218,12 @@ class Start(NamedTuple):
 
     Attributes:
         batch_size: the largest number of rows of a batch.
-        gallery: [N, d] float32, an array of NumPy or JAX.
+        gallery: the shape [N, d] of what is searched: N places, of which some may be free.
         parameters: the source parameters that will be adapted.
     """
 
     batch_size: int
-    gallery: jax.Array | np.ndarray
+    gallery: jax.Array | np.ndarray | jax.ShapeDtypeStruct
     parameters: Parameters
 
 
@@ -198,8 +249,8 @@ class Objective:
         differentiate: how a step's gradient comes from the loss.
         learns: False for a method that never updates; it costs one forward pass.
         adam_eps: of Adam; a large one makes small gradients small steps.
-        regrown: (state, origin [M] int32) -> the state for another gallery of M items; origin has
-            each one's position in the old gallery, -1 for a new item. Not compiled.
+        regrown: (state, origin [M] int32) -> the state for another gallery of M places; origin has
+            each one's position in the old gallery, -1 for a new item or a free place. Not compiled.
     """
 
     loss: LossFunction

@@ -5,10 +5,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array, Shaped
 
 from reex_jax.hosts import several
-
-AXIS = "devices"
+from reex_jax.retrieval.part import AXIS as AXIS
 
 
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
@@ -51,3 +51,8 @@ def own_rows(batch: jax.Array) -> jax.Array:
 def first_copy(tree: Any) -> Any:
     """The first device's copy of what `replicate` made or a step returned."""
     return jax.tree.map(lambda x: x.addressable_shards[0].data[0], tree)
+
+
+def gather(x: Shaped[Array, " own *rest"]) -> Shaped[Array, " batch *rest"]:
+    """The rows of all devices, on each; under an axis named AXIS."""
+    return jax.lax.all_gather(x, AXIS, tiled=True)

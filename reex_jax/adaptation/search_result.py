@@ -15,7 +15,8 @@ class SearchResult:
         scores: [B, k] float32 cosines; calibrated ranking orders by these minus a correction.
         diagnostics: "loss", "confident" (share of the queries that the method trusted), "skipped"
             (updates left out because they were not finite) and "restored" (1 where a ruined model
-            was put back to the source), of this batch; empty where nothing was learned.
+            was put back to the source), of this batch. Where nothing was learned: "changed" (1 if
+            the queries are of another sort than those that were, and ranked as the source does).
     """
 
     indices: np.ndarray

@@ -23,7 +23,8 @@ from reex_jax.adaptation.replicas import AXIS, spread
 from reex_jax.adaptation.state import AdaptState, initial_state
 from reex_jax.adaptation.update import Diagnostics, make_update
 from reex_jax.retrieval.calibration import correction
-from reex_jax.retrieval.ranks import ranks_of
+from reex_jax.retrieval.part import Part
+from reex_jax.retrieval.ranks import answer_ranks
 
 LANES = "lanes"
 _SHARE = 0.8
@@ -165,13 +166,15 @@ def compile_lanes(parts: Parts, devices: Sequence[jax.Device]) -> Any:
             constants, states, batches
         )
 
+        gallery = Part(constants.gallery, constants.items)
+
         def ranked(one: tuple[Any, ...]) -> tuple[jax.Array, jax.Array | None]:
             queries, calibration, answers = one
-            plain = ranks_of(queries, constants.gallery, answers)
+            plain = answer_ranks(queries, gallery, answers)
             if parts.ranking.calibration == "off":
                 return plain, None
             hubs = correction(calibration, constants.temperature, parts.ranking)
-            return plain, ranks_of(queries, constants.gallery, answers, correction=hubs)
+            return plain, answer_ranks(queries, gallery, answers, hubs)
 
         # One stream after the other: in products of another shape the last bits differ, and an
         # answer might not equal itself.

@@ -20,9 +20,10 @@ from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder, Stream
 from reex_jax.adaptation.guard import judge
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
-from reex_jax.adaptation.replicas import AXIS
+from reex_jax.adaptation.replicas import AXIS, gather
 from reex_jax.adaptation.state import AdaptState, make_optimizer
 from reex_jax.retrieval.calibration import Calibration, arrive, observe
+from reex_jax.retrieval.part import Part
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.ranking import Ranking
 
@@ -63,6 +64,7 @@ class _View:
         ranking: how ranking corrects for hubs.
         index: how many batches came before.
         key: of this batch.
+        axis: over whose devices the gallery is split, if it is.
     """
 
     encoder: QueryEncoder
@@ -77,10 +79,11 @@ class _View:
     ranking: Ranking
     index: Int32[Array, ""]
     key: Key[Array, ""]
+    axis: str | None
 
     def embed(self, parameters: Parameters) -> Float[Array, "batch dim"]:
         """The whole batch, from every device's own queries."""
-        return _gather(self.encoder.back(parameters, self.constants, self.stream))
+        return gather(self.encoder.back(parameters, self.constants, self.stream))
 
     def batch(self, step: Int32[Array, ""], parameters: Parameters) -> Batch:
         """The batch as a loss sees it at some parameters."""
@@ -91,7 +94,7 @@ class _View:
             keys = _own_part(per_row_keys(key, self.mask.shape[0]), own)
             inputs = self.encoder.shuffle(self.inputs, keys)
             embeddings = self.encoder.embed(parameters, self.constants, inputs)
-            return jax.lax.stop_gradient(_gather(embeddings))
+            return jax.lax.stop_gradient(gather(embeddings))
 
         return Batch(
             queries=self.embed(parameters),
@@ -107,13 +110,21 @@ class _View:
             calibration=self.calibration,
             ranking=self.ranking,
             shuffled=shuffled,
+            items=self.constants.items,
+            axis=self.axis,
         )
 
 
 def make_update(
-    objective: Objective, encoder: QueryEncoder, settings: AdaptSettings, ranking: Ranking
+    objective: Objective,
+    encoder: QueryEncoder,
+    settings: AdaptSettings,
+    ranking: Ranking,
+    axis: str | None = None,
 ) -> Update:
     """All updates on one batch, as one function of one device.
+
+    `axis` is that over whose devices the gallery is split, if it is.
 
     Returns:
         (constants, state, inputs of the device's b queries, mask [b] bool) -> (next state,
@@ -126,12 +137,12 @@ def make_update(
     def update(
         constants: Constants, state: AdaptState, inputs: Inputs, mask: Bool[Array, " own"]
     ) -> tuple[AdaptState, Float[Array, "batch dim"], Diagnostics]:
-        whole_mask = _gather(mask)
+        whole_mask = gather(mask)
         if settings.rate_batch:
             scale = whole_mask.sum(dtype=jnp.float32) / settings.rate_batch
             constants = constants._replace(learning_rate=scale * constants.learning_rate)
         key = jax.random.fold_in(jax.random.key(state.seed), state.batches)
-        view = _view(encoder, constants, inputs, whole_mask, state, ranking, key)
+        view = _view(encoder, constants, inputs, whole_mask, state, ranking, key, axis)
 
         def one(state: AdaptState, step: Int32[Array, ""]) -> tuple[AdaptState, Any]:
             forward, mean = partial(view.batch, step), partial(jax.lax.pmean, axis_name=AXIS)
@@ -172,9 +183,10 @@ def _view(
     state: AdaptState,
     ranking: Ranking,
     key: Key[Array, ""],
+    axis: str | None,
 ) -> _View:
     stream = encoder.front(constants, inputs)
-    sources = _gather(encoder.back(constants.source, constants, stream))
+    sources = gather(encoder.back(constants.source, constants, stream))
     arrival = arrive(state.calibration, sources, mask, ranking)
     return _View(
         encoder,
@@ -189,6 +201,7 @@ def _view(
         ranking,
         state.batches,
         key,
+        axis,
     )
 
 
@@ -200,7 +213,7 @@ def _seen(state: AdaptState, view: _View, queries: Float[Array, "batch dim"]) ->
         queries,
         view.sources,
         view.counted,
-        constants.gallery,
+        Part(constants.gallery, constants.items, view.axis),
         constants.temperature,
         view.ranking,
     )
@@ -260,10 +273,6 @@ def _choose(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
-def _gather(x: Shaped[Array, " own *rest"]) -> Shaped[Array, " batch *rest"]:
-    return jax.lax.all_gather(x, AXIS, tiled=True)
-
-
 def _own_part(rows: Shaped[Array, " batch"], size: int) -> Shaped[Array, " {size}"]:
     return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(AXIS) * size, size)
 
@@ -274,23 +283,11 @@ def compile_update(
     settings: AdaptSettings,
     ranking: Ranking,
     devices: Sequence[jax.Device],
+    axis: str | None = None,
 ) -> Update:
     """`make_update` over devices by `jax.pmap`; every argument has a leading device axis.
 
     The state is donated.
     """
-    update = make_update(objective, encoder, settings, ranking)
+    update = make_update(objective, encoder, settings, ranking, axis)
     return jax.pmap(update, axis_name=AXIS, devices=devices, donate_argnums=1)
-
-
-def compile_embed(
-    encoder: QueryEncoder, devices: Sequence[jax.Device]
-) -> Callable[[Constants, Parameters, Inputs], jax.Array]:
-    """Embeds a batch without learning, over devices; every argument has a leading device axis."""
-
-    def embed(
-        constants: Constants, parameters: Parameters, inputs: Inputs
-    ) -> Float[Array, "batch dim"]:
-        return _gather(encoder.embed(parameters, constants, inputs))
-
-    return jax.pmap(embed, axis_name=AXIS, devices=devices)

@@ -13,6 +13,7 @@ from reex_jax import hosts
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.compiling import Compilations, counted_compilations
 from reex_jax.benchmark.rehearsal import first_rows, rehearsed
+from reex_jax.benchmark.watch import Watch
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
@@ -27,6 +28,7 @@ from reex_jax.queries.prepare import (
     repaired_preparation,
 )
 from reex_jax.queries.streams import Pass, Stream, query_order
+from reex_jax.reporting.details import StreamDetails
 from reex_jax.retrieval.metrics import best_ranks, recall_interval, retrieval_metrics
 from reex_jax.settings.choices import TEXT_TO_IMAGE
 
@@ -66,11 +68,13 @@ class Measured:
         row: one line of metrics.jsonl, without the method.
         ranks: [num_queries] int32, zero-based rank of each query's best right answer, in the order
             of the data set; by ranking: "plain" and, unless it is off, "calibrated".
+        details: what was seen on the way, if somebody watched.
     """
 
     stream: Stream
     row: dict[str, Any]
     ranks: dict[str, np.ndarray]
+    details: StreamDetails | None = None
 
 
 def measure(
@@ -85,6 +89,7 @@ def measure(
     workers: int,
     progress: bool,
     repairs: Repairs | None = None,
+    watch: Watch | None = None,
     kept: KeptPixels | None = None,
 ) -> list[Measured]:
     """Adapts to a pass from the adapter's present state; one result for each of its streams.
@@ -100,6 +105,7 @@ def measure(
         workers: threads that prepare queries.
         progress: whether a terminal shows a bar with queries/s, loss and confident share.
         repairs: the queries' repairs, if the adapter fuses them.
+        watch: looks on.
         kept: prepared images of the run, for other methods, too.
     """
     order = query_order(one, positions)
@@ -108,17 +114,20 @@ def measure(
     else:
         preparation = repaired_preparation(model, repairs)
     answers = data.answers(one.direction)
+    if watch is not None:
+        watch.begin()
     with counted_compilations() as compiled:
         batches = made_batches(
             data, source, one.direction, order, preparation, batch_size, workers, kept
         )
         ranks, course = _adapt(
-            adapter, answers, one, order, batches, batch_size, compiled, progress
+            adapter, answers, one, order, batches, batch_size, compiled, progress, watch
         )
+    seen = {} if watch is None else watch.details(data.gallery_size(one.direction), ranks)
     measured = []
     for stream in one.streams:
         own = {ranking: found[stream][positions] for ranking, found in ranks.items()}
-        measured.append(result_of(data, stream, own, course))
+        measured.append(result_of(data, stream, own, course, seen.get(stream)))
     return measured
 
 
@@ -165,10 +174,12 @@ def _adapt(
     batch_size: int,
     compiled: Compilations,
     progress: bool,
+    watch: Watch | None,
 ) -> tuple[dict[str, dict[Stream, np.ndarray]], Course]:
     """Ranking -> each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
     ranks: dict[str, dict[Stream, np.ndarray]] = {}
     seconds, diagnostics, programs = [], [], []
+    before = 0.0 if watch is None else watch.aside
     began = time.perf_counter()
     texts, columns = one.direction == TEXT_TO_IMAGE, answers.shape[1]
     batches = rehearsed(adapter, batches, len(order), batch_size, columns, texts=texts)
@@ -177,7 +188,8 @@ def _adapt(
             step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
-            found, how = adapter.ranks(first_rows(batch.inputs, max(1, len(asked))), right)
+            inputs = first_rows(batch.inputs, max(1, len(asked)))
+            found, how = adapter.ranks(inputs, right, look=None if watch is None else watch.look)
             for ranking, own in found.items():
                 if ranking not in ranks:
                     ranks[ranking] = {s: np.full(answers.shape, -1, np.int32) for s in one.streams}
@@ -185,11 +197,13 @@ def _adapt(
                     ranks[ranking][stream][position] = query_ranks
             seconds.append(time.perf_counter() - step_began)
             diagnostics.append(how)
+            if watch is not None:
+                watch.batch(asked, found, how)
             programs.append(compiled.programs)
             bar.update(min(batch_size, len(order) - bar.done))
             if adapter.learns:
                 bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
-    whole = time.perf_counter() - began
+    whole = time.perf_counter() - began - (0.0 if watch is None else watch.aside - before)
     late = programs[-1] - programs[0]
     course = course_of(len(order) / whole, seconds, diagnostics, adapter.learns)
     return _of_all(ranks), replace(course, compile_s=compiled.seconds, late_programs=late)
@@ -226,7 +240,11 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def result_of(
-    data: RetrievalSet, stream: Stream, ranks: dict[str, np.ndarray], course: Course
+    data: RetrievalSet,
+    stream: Stream,
+    ranks: dict[str, np.ndarray],
+    course: Course,
+    details: StreamDetails | None = None,
 ) -> Measured:
     row = {
         **asdict(stream),
@@ -239,4 +257,4 @@ def result_of(
         prefix = "" if ranking == "plain" else f"{ranking}_"
         row |= {f"{prefix}{name}": value for name, value in metrics.items()}
     best = {ranking: best_ranks(found).astype(np.int32) for ranking, found in ranks.items()}
-    return Measured(stream, row, best)
+    return Measured(stream, row, best, details)

@@ -54,7 +54,8 @@ def make_adapter(
     experiment: Experiment, model: TwoTower, gallery: Gallery, method: str, direction: str
 ) -> Adapter:
     """The adapter with which the benchmark runs a method."""
-    settings = method_settings(experiment, method, direction) | {"ranking": experiment.rank}
+    settings = method_settings(experiment, method, direction)
+    settings |= {"ranking": experiment.rank, "gallery_settings": experiment.gallery}
     if experiment.adapt.layout == STREAMS:
         settings["devices"] = 1  # it lends what it has to all others
     if experiment.fuses(method, direction):

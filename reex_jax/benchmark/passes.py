@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,58 +14,55 @@ from tqdm import tqdm
 from reex_jax import hosts
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.benchmark.evaluate import Measured, measure
+from reex_jax.benchmark.examples import Examples
+from reex_jax.benchmark.looking import Onlooker
 from reex_jax.benchmark.methods import make_adapter
+from reex_jax.benchmark.prepared import Prepared
 from reex_jax.benchmark.shard import key_of, list_work
+from reex_jax.benchmark.timer import Timer
 from reex_jax.benchmark.together import measure_together
-from reex_jax.datasets.retrieval_set import RetrievalSet
+from reex_jax.benchmark.watch import Watch
 from reex_jax.errors import UserError
-from reex_jax.gsr.repairs import Repairs
-from reex_jax.models.two_tower import TwoTower
 from reex_jax.progress import Progress
-from reex_jax.queries.kept import KeptPixels
-from reex_jax.queries.own import QuerySource
 from reex_jax.queries.streams import Pass, Stream, chosen_queries
 from reex_jax.reporting.environment import peak_memory_mb
+from reex_jax.reporting.live import Curves
 from reex_jax.reporting.rows import Row, StreamKey
 from reex_jax.reporting.run_folder import RunFolder
-from reex_jax.retrieval.gallery import Gallery
 from reex_jax.settings.choices import STREAMS
-from reex_jax.settings.experiment import Experiment
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """What all passes of a run share."""
-
-    experiment: Experiment
-    model: TwoTower
-    data: RetrievalSet
-    source: QuerySource
-    galleries: dict[str, Gallery]
-    folder: RunFolder
-    repairs: Repairs | None = None
-    kept: KeptPixels | None = None
 
 
 def run_passes(run: Prepared, missing: AbstractSet[StreamKey]) -> Iterator[Row]:
     """Measures every pass with a missing stream; writes and yields these one after the other."""
     experiment = run.experiment
-    work = list_work(experiment)
-    total = sum(len(own) for _, _, own in work)
-    with Progress(total, unit="pass", shown=experiment.progress) as bar:
-        for method, direction, own in work:
-            due = hosts.from_first(partial(passes_due, run.folder, method, own, missing))
+    work = [
+        (
+            method,
+            direction,
+            own,
+            hosts.from_first(partial(passes_due, run.folder, method, own, missing)),
+        )
+        for method, direction, own in list_work(experiment)
+    ]
+    with (
+        closing(
+            Curves(run.folder, experiment.to_dict(), experiment.record.wandb and hosts.first())
+        ) as curves,
+        Progress(sum(sum(due) for *_, due in work), unit="pass", shown=experiment.progress) as bar,
+    ):
+        timer = Timer(run, work, bar)
+        onlooker = Onlooker(run, curves, Examples(run))
+        for method, direction, own, due in work:
             if any(due):
                 gallery = run.galleries[direction]
                 adapter = make_adapter(experiment, run.model, gallery, method, direction)
                 adapted = _together if experiment.adapt.layout == STREAMS else _adapted
-                for result in adapted(run, adapter, method, own, due, bar):
+                for result in adapted(run, adapter, method, own, due, onlooker, timer):
                     if key_of(method, result.stream) in missing:
+                        onlooker.keep(method, result)
                         yield _written(run, method, result)
-            else:
-                bar.update(len(own))
 
 
 def passes_due(
@@ -94,22 +91,24 @@ def _adapted(
     method: str,
     passes: Sequence[Pass],
     due: Sequence[bool],
-    bar: Progress,
+    onlooker: Onlooker,
+    timer: Timer,
 ) -> Iterator[Measured]:
     """The passes of one method and direction that are due; each from where it must start."""
     for number, one in enumerate(passes):
-        bar.label(f"{method} {one}")
         if due[number]:
+            timer.bar.label(f"{method} {one}")
             if not one.carries_over:
                 adapter.reset(seed=one.streams[0].seed)
             elif not due[number - 1]:
                 _go_on(run, adapter, method, passes, number - 1)
-            results = _measure(run, adapter, method, one)
+            with onlooker.watch(adapter, method, one) as watch:
+                results = _measure(run, adapter, method, one, watch)
+            timer.done(method, one, results)
             # Before the rows: these say that all of a stream is there.
             if number + 1 < len(passes) and passes[number + 1].carries_over:
                 _save(run, adapter, method, one)
             yield from results
-        bar.update()
 
 
 def _together(
@@ -118,12 +117,12 @@ def _together(
     method: str,
     passes: Sequence[Pass],
     due: Sequence[bool],
-    bar: Progress,
+    onlooker: Onlooker,
+    timer: Timer,
 ) -> Iterator[Measured]:
-    """As `_adapted`, several passes at once."""
-    bar.update(len(passes) - sum(due))
+    """As `_adapted`, several passes at once; nothing looks on then."""
     wanted = [one for one, is_due in zip(passes, due, strict=True) if is_due]
-    bar.label(f"{method} {wanted[0].direction}, side by side")
+    timer.bar.label(f"{method} {wanted[0].direction}, side by side")
     adapt = run.experiment.adapt
     count = run.data.num_queries(wanted[0].direction)
     positions = chosen_queries(count, run.experiment.max_queries)
@@ -139,7 +138,7 @@ def _together(
         **_how(run, method, wanted[0].direction),
     ):
         yield from results
-        bar.update()
+        timer.done(method, Pass(tuple(one.stream for one in results)), results)
 
 
 def _how(run: Prepared, method: str, direction: str) -> dict[str, Any]:
@@ -158,7 +157,9 @@ def _save(run: Prepared, adapter: Adapter, method: str, one: Pass) -> None:
     adapter.save(hosts.from_first(lambda: _end(run.folder, method, one)))
 
 
-def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Measured]:
+def _measure(
+    run: Prepared, adapter: Adapter, method: str, one: Pass, watch: Watch | None = None
+) -> list[Measured]:
     experiment = run.experiment
     return measure(
         adapter,
@@ -168,6 +169,7 @@ def _measure(run: Prepared, adapter: Adapter, method: str, one: Pass) -> list[Me
         one,
         chosen_queries(run.data.num_queries(one.direction), experiment.max_queries),
         **_how(run, method, one.direction),
+        watch=watch,
     )
 
 

@@ -10,7 +10,8 @@ from reex_jax import hosts
 from reex_jax.benchmark.galleries import build_gallery
 from reex_jax.benchmark.identity import run_identity
 from reex_jax.benchmark.methods import check_methods
-from reex_jax.benchmark.passes import Prepared, run_passes
+from reex_jax.benchmark.passes import run_passes
+from reex_jax.benchmark.prepared import Prepared
 from reex_jax.benchmark.shard import Shard, list_keys
 from reex_jax.datasets.load import load_data
 from reex_jax.gsr.repairs import ensure_repairs, rewriter_identity
@@ -24,6 +25,7 @@ from reex_jax.queries.texts import text_queries
 from reex_jax.redaction import redacted
 from reex_jax.reporting.environment import describe_environment
 from reex_jax.reporting.events import write_events
+from reex_jax.reporting.live import check_wandb
 from reex_jax.reporting.rows import Row, StreamKey, read_rows, stream_key
 from reex_jax.reporting.run_folder import RunFolder, alone_in, open_run, run_id
 from reex_jax.settings.choices import OFF
@@ -50,6 +52,7 @@ def run_benchmark(
     """
     experiment.data.check_complete()
     check_methods(experiment)
+    check_wandb(experiment.record.wandb)
     if experiment.runlocal:
         experiment = experiment.shrunk()
     model = load_model(

@@ -44,12 +44,14 @@ class Arguments:
     Attributes:
         settings: what the experiment's file and single values say; None for a command without.
         options: name -> text, or a list of texts for an option that may be given more than once.
+        places: what was typed without dashes, for a command that takes such.
         given: what the user typed, for commands that messages name.
     """
 
     settings: Any
     options: Mapping[str, Any]
     given: tuple[str, ...]
+    places: tuple[str, ...] = ()
 
 
 def parse_arguments(
@@ -58,6 +60,7 @@ def parse_arguments(
     flag: str,
     example: str,
     options: Sequence[Option],
+    places: str = "",
 ) -> Arguments:
     """Reads a command line.
 
@@ -67,6 +70,7 @@ def parse_arguments(
         flag: what single values begin with: "config" in --config.seeds=3.
         example: a file of settings, for messages; "" where only single values are given.
         options: the other flags.
+        places: what arguments without dashes are called; "" where there may be none.
 
     Raises:
         UserError: an argument, key or option that does not exist, a value that cannot be, a file
@@ -93,7 +97,7 @@ def parse_arguments(
         unparsed = values(["reex_jax", *rest])[1:]
     except flags.Error as error:
         raise UserError(_sentence(error, options, flag)) from error
-    if unparsed:
+    if unparsed and not places:
         raise UserError(f"unexpected arguments: {' '.join(unparsed)}; options begin with --")
     found = {option.name: values[option.name].value for option in options}
     for option in options:
@@ -104,7 +108,7 @@ def parse_arguments(
     if settings is not None:
         prefix = "" if example else f"{flag}."
         settings = settings.replaced(holder.value.to_dict(), prefix)
-    return Arguments(settings, found, tuple(given))
+    return Arguments(settings, found, tuple(given), tuple(unparsed))
 
 
 def without_file(given: Sequence[str], flag: str) -> tuple[list[str], str | None]:

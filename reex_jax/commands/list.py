@@ -171,4 +171,36 @@ INDEX = (
     ),
 )
 
-COMMANDS = (RUN, ABLATE, REPAIR, LIST_CAPTIONS, REWRITE, PREPARE_DATA, *INDEX, SERVE, PRETRAIN)
+PLAN = Command(
+    "plan",
+    "says what fits on a device, and what a batch costs",
+    "commands.plan:plan",
+    "settings.planning:Planning",
+    flag="plan",
+    computes=True,
+)
+
+REPORT = Command(
+    "report",
+    "shows results folders on one page, or their table for a paper",
+    "commands.report:report",
+    options=(
+        Option("out", "the file to write; report.html without it"),
+        Option("table", "markdown, latex or csv: the table alone, printed where --out is missing"),
+    ),
+    places="RESULTS...",
+)
+
+COMMANDS = (
+    RUN,
+    ABLATE,
+    REPORT,
+    REPAIR,
+    LIST_CAPTIONS,
+    REWRITE,
+    PREPARE_DATA,
+    *INDEX,
+    SERVE,
+    PRETRAIN,
+    PLAN,
+)

@@ -9,6 +9,7 @@ from reex_jax.benchmark.run import run_benchmark
 from reex_jax.benchmark.shard import Shard, parse_shard
 from reex_jax.commands.arguments import Arguments
 from reex_jax.reporting.comparison import comparison_table, significance
+from reex_jax.reporting.published import published_table
 from reex_jax.reporting.rows import Row, by_ranking
 from reex_jax.reporting.run_folder import RunFolder
 from reex_jax.reporting.table import method_table, protocol_line, skipped_lines
@@ -27,6 +28,7 @@ def benchmark_report(folder: RunFolder, rows: Sequence[Row]) -> str:
         parts = [_titled(name, [r for r in both if r["method"] == name]) for name in names]
     else:
         parts = [comparison_table(both), significance(folder, both)]
+    parts += [published_table(folder.config(), rows)]
     parts += [skipped_lines(rows), protocol_line(folder.config(), rows)]
     return "\n\n".join(filter(None, parts))
 

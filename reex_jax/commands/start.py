@@ -37,6 +37,7 @@ class Command:
         flag: "config" for an experiment's file and single values, else the prefix of values alone.
         example: a file of experiments/ that this command runs; "" where none is read.
         options: the flags beside.
+        places: what it takes without dashes, for example "RESULTS..."; "" for nothing.
         computes: whether it compiles programs for devices.
         shared: whether several processes, on several hosts mostly, may do it together.
     """
@@ -48,6 +49,7 @@ class Command:
     flag: str = "config"
     example: str = ""
     options: tuple[Option, ...] = ()
+    places: str = ""
     computes: bool = False
     shared: bool = False
 
@@ -193,7 +195,9 @@ def read_arguments(command: Command, given: Sequence[str]) -> Arguments:
         UserError: whatever is wrong with it, in one line.
     """
     kind = command.settings_class()
-    return parse_arguments(given, kind, command.flag, command.example, command.options)
+    return parse_arguments(
+        given, kind, command.flag, command.example, command.options, command.places
+    )
 
 
 def _help(command: Command, given: Sequence[str]) -> str:
@@ -202,4 +206,5 @@ def _help(command: Command, given: Sequence[str]) -> str:
     _, file = without_file(given, command.flag)
     sweeps = sweeps_of(file) if file else {}
     settings = {} if kind is None else {command.flag: kind()}
-    return command_help(command.name, command.summary, settings, command.options, sweeps)
+    name = f"{command.name} {command.places}".rstrip()
+    return command_help(name, command.summary, settings, command.options, sweeps)

@@ -13,38 +13,39 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from reex_jax.arrays import cosines, entropy, log_softmax_at, unit
+from reex_jax.arrays import unit
 from reex_jax.gsr.features import FusionFeatures
+from reex_jax.retrieval.part import Searched, as_part
+from reex_jax.retrieval.softmax import softmax_over
 from reex_jax.settings.repair import FusionSettings
 
 Embeddings = Float[Array, "batch dim"]
-Gallery = Float[Array, "items dim"]
 Temperature = Float[Array, ""]
 Weights = Float[Array, " batch"]
 
 WeightRule = Callable[
-    [Embeddings, Embeddings, FusionFeatures, Gallery, Temperature, FusionSettings], Weights
+    [Embeddings, Embeddings, FusionFeatures, Searched, Temperature, FusionSettings], Weights
 ]
 """(original, repaired, features, gallery, temperature, settings) -> weight."""
 
 Fusion = Callable[
-    [Embeddings, Embeddings, FusionFeatures, Gallery, Temperature, FusionSettings],
+    [Embeddings, Embeddings, FusionFeatures, Searched, Temperature, FusionSettings],
     tuple[Embeddings, Weights],
 ]
 """As `WeightRule`, but -> (fused, of unit length; weight)."""
 
 
-def normalised_entropy(queries: Embeddings, gallery: Gallery, temperature: Temperature) -> Weights:
+def normalised_entropy(queries: Embeddings, gallery: Searched, temperature: Temperature) -> Weights:
     """Entropy of each query's softmax over the gallery's N items, divided by log N: in [0, 1]."""
-    log_p = log_softmax_at(cosines(queries, gallery), temperature)
-    return entropy(log_p) / jnp.log(jnp.float32(max(gallery.shape[0], 2)))
+    number = jnp.maximum(as_part(gallery).count, 2).astype(jnp.float32)
+    return softmax_over(queries, gallery, temperature).entropy / jnp.log(number)
 
 
 def keep_original(
     original: Embeddings,
     repaired: Embeddings,
     features: FusionFeatures,
-    gallery: Gallery,
+    gallery: Searched,
     temperature: Temperature,
     settings: FusionSettings,
 ) -> tuple[Embeddings, Weights]:
@@ -56,7 +57,7 @@ def take_repair(
     original: Embeddings,
     repaired: Embeddings,
     features: FusionFeatures,
-    gallery: Gallery,
+    gallery: Searched,
     temperature: Temperature,
     settings: FusionSettings,
 ) -> tuple[Embeddings, Weights]:
@@ -68,7 +69,7 @@ def fixed_weight(
     original: Embeddings,
     repaired: Embeddings,
     features: FusionFeatures,
-    gallery: Gallery,
+    gallery: Searched,
     temperature: Temperature,
     settings: FusionSettings,
 ) -> Weights:
@@ -80,7 +81,7 @@ def dynamic_weight(
     original: Embeddings,
     repaired: Embeddings,
     features: FusionFeatures,
-    gallery: Gallery,
+    gallery: Searched,
     temperature: Temperature,
     settings: FusionSettings,
 ) -> Weights:
@@ -106,7 +107,7 @@ def fuse_by(
     original: Embeddings,
     repaired: Embeddings,
     features: FusionFeatures,
-    gallery: Gallery,
+    gallery: Searched,
     temperature: Temperature,
     settings: FusionSettings,
 ) -> tuple[Embeddings, Weights]:

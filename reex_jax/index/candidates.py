@@ -18,13 +18,13 @@ import numpy as np
 
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.adaptation.items import Items
-from reex_jax.adaptation.replicas import first_copy, replicate
+from reex_jax.adaptation.replicas import first_copy
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.errors import UserError
 from reex_jax.index.backends.protocol import SearchBackend
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.calibration import Calibration
-from reex_jax.retrieval.device_gallery import DeviceGallery
+from reex_jax.retrieval.rows import fingerprints
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.ranking import Ranking
 
@@ -74,13 +74,8 @@ class _WorkingAdapter(Adapter):
             objective=self._objective.regrown(state.objective, origin),
             calibration=state.calibration._replace(log_mass=jnp.asarray(mass)),
         )
-        self._items = Items(rows, tuple(map(str, range(len(rows)))))
-        gallery: Any = rows
-        self._constants = self._constants._replace(gallery=gallery)
-        placed = replicate(gallery, self._devices)
-        self._replicated = self._replicated._replace(gallery=placed)
-        self._gallery = DeviceGallery(placed.addressable_shards[0].data)
-        self._state = replicate(state, self._devices)
+        self._gallery.exchange(rows)
+        self._follow(Items(self.ids, fingerprints(rows), rows.shape[1]), state)
 
     @property
     def calibration(self) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # line styles differ too.
 _LEVEL, _DEFAULT, _NONE = "#0072B2", "#D55E00", "#555555"
 _INCHES_PER_LEVEL, _PANEL_WIDTH = 0.3, 4.0
+_LEAST_POINTS = 10.0  # of an axis: where a setting makes no difference, it must look like that
 
 
 def draw_ablation(findings: Sequence[Finding], default: str, unadapted: str = "none") -> "Figure":
@@ -58,6 +59,10 @@ def draw_ablation(findings: Sequence[Finding], default: str, unadapted: str = "n
         axes.set_title(TITLES[direction], fontsize=10)
     for axes, direction in zip(grid[-1], directions, strict=True):
         axes.set_xlabel(_scale([f for f in findings if f.level.direction == direction]))
+    for axes in grid[0]:  # the panels below share the scale
+        low, high = axes.get_xlim()
+        missing = max(0.0, _LEAST_POINTS - (high - low)) / 2
+        axes.set_xlim(low - missing, high + missing)
     figure.align_ylabels(grid[:, 0])
     _explain_marks(figure)
     return figure

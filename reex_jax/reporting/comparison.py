@@ -67,8 +67,13 @@ def comparison_table(rows: Sequence[Row]) -> str:
     return "\n\n".join(parts)
 
 
+def short_name(corruption: str) -> str:
+    """What heads a column of a wide table."""
+    return _SHORT.get(corruption, corruption)
+
+
 def _head(corruption: str, severity: int, several: bool) -> str:
-    name = _SHORT.get(corruption, corruption)
+    name = short_name(corruption)
     return f"{name} {severity}" if several and corruption != CLEAN else name
 
 

@@ -1,6 +1,5 @@
 """TensorBoard events of a run: each stream's numbers."""
 
-import shutil
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
@@ -14,11 +13,13 @@ _SHOWN = (
 
 
 def write_events(folder: Path, rows: list[Row]) -> None:
-    """Writes rows to `folder`/events, in the place of what is there.
+    """Writes rows to `folder`/events, in the place of those that are there.
 
-    A stream's severity is the step of its curve.
+    The curves of single passes below it stay (see `live`). A stream's severity is the step of its
+    curve.
     """
-    shutil.rmtree(folder / "events", ignore_errors=True)
+    for old in (folder / "events").glob("events.out.tfevents.*"):
+        old.unlink()
     with SummaryWriter(str(folder / "events")) as writer:
         for row in rows:
             stream = f"{row['method']}/{row['direction']}/{row['corruption']}/seed{row['seed']}"

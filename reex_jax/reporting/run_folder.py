@@ -85,18 +85,34 @@ class RunFolder:
                 f"{self.metrics}, it is then measured again"
             ) from error
 
+    def environment(self) -> dict[str, Any]:
+        """Where it ran."""
+        return _read_object(self.path / "environment.json")
+
+    def details(self, row: Mapping[str, Any]) -> Path:
+        """Where lies what was seen of a stream on the way, see `reporting.details`."""
+        key = stream_key({**row, "method": row.get("method_alone", row["method"])})
+        return self._place("details", key, ".npz")
+
+    def curves(self, method: str, stream: Any) -> Path:
+        """The folder of a pass's curves, for TensorBoard; `stream`: its last one."""
+        return self._place("events/batches", stream_key({"method": method} | vars(stream)))
+
     def checkpoint(self, method: str, stream: Any) -> Path:
         """The folder that keeps what a method had learned when a stream ended."""
         return self._file("checkpoints", stream_key({"method": method} | vars(stream)))
 
     def _file(self, kind: str, key: tuple[Any, ...], suffix: str = "") -> Path:
+        path = self._place(kind, key, suffix)
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def _place(self, kind: str, key: tuple[Any, ...], suffix: str = "") -> Path:
         name = "-".join(map(str, key))
         # Names of variants are free text; the digest keeps the cleaned ones apart.
         clean = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
         digest = hashlib.sha256(name.encode()).hexdigest()[:6]
-        path = self.path / kind / f"{clean}-{digest}{suffix}"
-        path.parent.mkdir(exist_ok=True)
-        return path
+        return self.path / kind / f"{clean}-{digest}{suffix}"
 
     def append(self, row: Row) -> None:
         """Adds one line and has the system write it to disk before returning."""

@@ -9,15 +9,19 @@ nearly repeats a recent one adds nothing: popular items are no hubs. When anothe
 arrives (`retrieval.shift`), all begins anew: the last sort's hubs are not theirs.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int32
 
 from reex_jax.arrays import cosines
-from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, Chunk, scan_chunks
+from reex_jax.retrieval.part import Searched, as_part
 from reex_jax.retrieval.shift import Sort, follow, no_sort
+from reex_jax.retrieval.softmax import softmax_over
 from reex_jax.settings.ranking import Ranking
 
 _EMPTY = -1e30  # log of no mass; finite, so that sums with it are numbers
@@ -102,7 +106,7 @@ def observe(
     queries: Float[Array, "batch dim"],
     sources: Float[Array, "batch dim"],
     counted: Bool[Array, " batch"],
-    gallery: Float[Array, "items dim"],
+    gallery: Searched,
     temperature: Float[Array, ""],
     settings: Ranking,
     chunk: int = DEFAULT_CHUNK,
@@ -114,31 +118,33 @@ def observe(
         queries: as they are ranked; rows that are not finite count nothing.
         sources: of the source model, see `new_queries`.
         counted: from `new_queries`.
-        gallery: unit rows.
+        gallery: unit rows, or a part of them.
         temperature: the model's own.
         settings: say how.
         chunk: gallery rows at a time.
     """
+    part = as_part(gallery)
     counted &= jnp.isfinite(queries).all(axis=1)
     queries = jnp.where(counted[:, None], queries, 0.0)
     t = settings.relative_temperature * temperature
-    chunk = min(chunk, gallery.shape[0])
-    starts = chunk_starts(gallery.shape[0], chunk)
     rows = jnp.zeros(queries.shape[0], jnp.float32)
     if settings.calibration == "sinkhorn":
-        rows = _row_sums(state, queries, gallery, t, settings, chunk)
+        correction = t * hubness(state, settings)
+        rows = softmax_over(queries, part, t, correction, chunk).log_sum
 
-    def add(mass: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-        scores, positions, inside = chunk_similarities(queries, gallery, start, chunk)
-        # Rows of the last chunk that the one before had: they are written again as they are.
-        scores = jnp.where(inside[None, :], scores / t, 0.0) - rows[:, None]
+    def add(mass: jax.Array, now: Chunk) -> tuple[jax.Array, None]:
+        # Rows that are no items, or that the chunk before had, are written again as they are.
+        scores = jnp.where(now.counted[None, :], now.scores / t, 0.0) - rows[:, None]
         added = jax.nn.logsumexp(jnp.where(counted[:, None], scores, _EMPTY), axis=0)
-        before = jax.lax.dynamic_slice_in_dim(state.log_mass, positions[0], chunk)
-        now = jax.lax.dynamic_slice_in_dim(mass, positions[0], chunk)
-        now = jnp.where(inside, jnp.logaddexp(before, added), now)
-        return jax.lax.dynamic_update_slice_in_dim(mass, now, positions[0], axis=0), None
+        size = added.shape[0]
+        before = jax.lax.dynamic_slice_in_dim(own, now.first, size)
+        new = jax.lax.dynamic_slice_in_dim(mass, now.first, size)
+        new = jnp.where(now.counted, jnp.logaddexp(before, added), new)
+        return jax.lax.dynamic_update_slice_in_dim(mass, new, now.first, axis=0), None
 
-    mass, _ = jax.lax.scan(add, state.log_mass, starts)
+    own = part.own(state.log_mass)
+    mass, _ = scan_chunks(add, own, queries, part, chunk=chunk)
+    mass = part.whole(mass)
     old = jnp.ones(state.recent.shape[0], bool)
     order = jnp.argsort(jnp.concatenate([old, counted]), stable=True)[-state.recent.shape[0] :]
     recent = jnp.concatenate([state.recent, sources])[order]
@@ -146,36 +152,17 @@ def observe(
     return state._replace(log_mass=mass, seen=seen, recent=recent)
 
 
-def _row_sums(
-    state: Calibration,
-    queries: Float[Array, "batch dim"],
-    gallery: Float[Array, "items dim"],
-    t: Float[Array, ""],
-    settings: Ranking,
-    chunk: int,
-) -> Float[Array, " batch"]:
-    """log of each query's mass over the gallery, under the correction before this batch."""
-    hubs = hubness(state, settings)
-
-    def add(total: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-        scores, positions, inside = chunk_similarities(queries, gallery, start, chunk)
-        own = jax.lax.dynamic_slice_in_dim(hubs, positions[0], chunk)
-        scores = jnp.where(inside[None, :], scores / t - own[None, :], _EMPTY)
-        return jnp.logaddexp(total, jax.nn.logsumexp(scores, axis=1)), None
-
-    nothing = jnp.full(queries.shape[0], _EMPTY, jnp.float32)
-    total, _ = jax.lax.scan(add, nothing, chunk_starts(gallery.shape[0], chunk))
-    return total
-
-
 def hubness(state: Calibration, settings: Ranking) -> Float[Array, " items"]:
     """What is taken back from similarity / t: n / (n + prior) times the centred log mass.
 
-    0 before the first query. The centre changes no order; without it numbers would grow.
+    0 before the first query, and for places without an item, which never have mass. The centre
+    changes no order; without it numbers would grow.
     """
-    centred = state.log_mass - state.log_mass.mean()
+    known = state.log_mass > 0.5 * _EMPTY
+    number = jnp.maximum(known.sum(dtype=jnp.float32), 1.0)
+    centre = jnp.where(known, state.log_mass, 0.0).sum() / number
     weight = state.seen / (state.seen + settings.prior)
-    return jnp.where(state.seen > 0, weight * centred, 0.0)
+    return jnp.where(known & (state.seen > 0), weight * (state.log_mass - centre), 0.0)
 
 
 def correction(
@@ -185,26 +172,45 @@ def correction(
     return settings.relative_temperature * temperature * hubness(state, settings)
 
 
-def with_items(
+def regrown(
+    state: Calibration,
+    origin: Int32[np.ndarray, " places"],
+    items: Float[np.ndarray, "new dim"],
+    temperature: Float[Array, ""],
+    settings: Ranking,
+) -> Calibration:
+    """The state of another gallery; not for use inside `jax.jit`.
+
+    New items get what the remembered queries say of them, scaled to all that were counted; with
+    none remembered they have no mass, like the old.
+
+    Args:
+        state: of the old gallery.
+        origin: the old position of each place's item, -1 for new items and for free places.
+        items: unit rows of the new items, in their order; free places come after them.
+        temperature: the model's own.
+        settings: say how.
+    """
+    mass = np.full(len(origin), _EMPTY, np.float32)
+    old = origin >= 0
+    mass[old] = np.asarray(state.log_mass)[origin[old]]
+    new = np.flatnonzero(~old)[: len(items)]
+    for start in range(0, len(items), DEFAULT_CHUNK):
+        piece = jnp.asarray(items[start : start + DEFAULT_CHUNK])
+        mass[new[start : start + len(piece)]] = _new_mass(state, piece, temperature, settings)
+    return state._replace(log_mass=jnp.asarray(mass))
+
+
+@partial(jax.jit, static_argnums=3)
+def _new_mass(
     state: Calibration,
     items: Float[Array, "new dim"],
     temperature: Float[Array, ""],
     settings: Ranking,
-) -> Calibration:
-    """The state of a gallery with new items behind the old ones.
-
-    What the remembered queries say of the new items, scaled to all that were counted; with none
-    remembered the new ones have no mass, like the old.
-    """
+) -> Float[Array, " new"]:
     used = (state.recent != 0).any(axis=1)
     t = settings.relative_temperature * temperature
     scores = jnp.where(used[:, None], cosines(state.recent, items) / t, _EMPTY)
     known = jnp.maximum(used.sum(dtype=jnp.float32), 1.0)
     scale = jnp.log(jnp.maximum(state.seen, 1.0) / known)
-    new = jnp.where(used.any(), jax.nn.logsumexp(scores, axis=0) + scale, _EMPTY)
-    return state._replace(log_mass=jnp.concatenate([state.log_mass, new]))
-
-
-def without_items(state: Calibration, kept: Bool[Array, " items"]) -> Calibration:
-    """The state of a gallery that keeps only some of its items; not for use inside `jax.jit`."""
-    return state._replace(log_mass=state.log_mass[kept])
+    return jnp.where(used.any(), jax.nn.logsumexp(scores, axis=0) + scale, _EMPTY)

@@ -1,52 +1,88 @@
 """Similarities of a batch of queries to a gallery, one chunk of the gallery at a time.
 
-Top-k and ranks both scan these chunks, so they see the very same float32 values and agree on
-ties; beyond the gallery itself, memory is that of one chunk, however large the gallery.
+Everything that looks at a whole gallery scans these chunks, so top-k and ranks see the very same
+float32 values and agree on ties; beyond the gallery itself, memory is that of one chunk, however
+large the gallery.
 """
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32
 
 from reex_jax.arrays import cosines
+from reex_jax.retrieval.part import Part
 
 DEFAULT_CHUNK = 8192
 
 
-def chunk_starts(size: int, chunk: int) -> Int32[Array, " chunks"]:
-    """Gallery positions at which chunks start."""
-    return jnp.arange(0, size, chunk, dtype=jnp.int32)
+class Chunk(NamedTuple):
+    """Scores of a batch with some rows of a device's part of a gallery.
+
+    Attributes:
+        scores: cosines minus the correction; minus infinity where nothing counts.
+        positions: of the rows in the whole gallery.
+        counted: rows that are items, and that no chunk before has had.
+        first: the first row's place in the device's part.
+    """
+
+    scores: Float[Array, "batch chunk"]
+    positions: Int32[Array, " chunk"]
+    counted: Bool[Array, " chunk"]
+    first: Int32[Array, ""]
 
 
-def chunk_similarities(
+def scan_chunks(
+    body: Callable[[Any, Chunk], tuple[Any, Any]],
+    carry: Any,
     queries: Float[Array, "batch dim"],
-    gallery: Float[Array, "items dim"],
-    start: Int32[Array, ""],
-    chunk: int,
-    correction: Float[Array, " items"] | None = None,
-) -> tuple[Float[Array, "batch {chunk}"], Int32[Array, " {chunk}"], Bool[Array, " {chunk}"]]:
-    """Scores of the chunk that starts at `start`.
+    gallery: Part,
+    correction: Float[Array, " places"] | None = None,
+    chunk: int = DEFAULT_CHUNK,
+    *,
+    differentiable: bool = False,
+) -> tuple[Any, Any]:
+    """`jax.lax.scan` over the chunks of this device's rows.
 
-    The last chunk is moved back so that it ends with the gallery: nothing is padded or copied. The
-    rows that it then shares with the chunk before are marked, and score minus infinity.
+    The last chunk is moved back so that it ends with the rows: nothing is padded or copied. The
+    rows that it then shares with the chunk before are not counted in it.
 
     Args:
+        body: (carry, chunk) -> (carry, anything), as for `jax.lax.scan`.
+        carry: what it starts from.
         queries: unit rows, mostly.
         gallery: of the same width.
-        start: from `chunk_starts`.
-        chunk: number of rows, at most all of the gallery.
         correction: what is taken from each item's scores, see `retrieval.calibration`.
-
-    Returns:
-        scores, the rows' gallery positions, and which rows count for this chunk.
+        chunk: rows at a time.
+        differentiable: for gradients: they compute each chunk's scores anew, and store none.
     """
-    first = jnp.minimum(start, gallery.shape[0] - chunk)
-    rows = jax.lax.dynamic_slice_in_dim(gallery, first, chunk)
-    scores = cosines(queries, rows)
-    if correction is not None:
-        scores -= jax.lax.dynamic_slice_in_dim(correction, first, chunk)[None, :]
-    # lax.top_k puts -0.0 behind 0.0, though they are equal: a tie must go by position.
-    scores = jnp.where(scores == 0, 0.0, scores)
-    positions = first + jnp.arange(chunk, dtype=jnp.int32)
-    counted = positions >= start
-    return jnp.where(counted[None, :], scores, -jnp.inf), positions, counted
+    size = gallery.rows.shape[0]
+    chunk = min(chunk, size)
+    taken = None if correction is None else gallery.own(correction)
+
+    def step(carry: Any, start: jax.Array) -> tuple[Any, Any]:
+        first = jnp.minimum(start, size - chunk)
+        scores = cosines(queries, gallery.chunk(first, chunk))
+        if taken is not None:
+            scores -= jax.lax.dynamic_slice_in_dim(taken, first, chunk)[None, :]
+        # lax.top_k puts -0.0 behind 0.0, though they are equal: a tie must go by position.
+        scores = jnp.where(scores == 0, 0.0, scores)
+        own = first + jnp.arange(chunk, dtype=jnp.int32)
+        positions = gallery.first + own
+        counted = own >= start
+        if gallery.items is not None:
+            counted &= positions < gallery.items
+        scores = jnp.where(counted[None, :], scores, -jnp.inf)
+        return body(carry, Chunk(scores, positions, counted, first))
+
+    starts = jnp.arange(0, size, chunk, dtype=jnp.int32)
+    return jax.lax.scan(jax.checkpoint(step) if differentiable else step, carry, starts)
+
+
+def joined(parts: Float[Array, "chunks chunk"], size: int) -> Float[Array, " {size}"]:
+    """What each chunk says of its rows, as one value for each of the `size` rows."""
+    chunks, chunk = parts.shape
+    last = size - (chunks - 1) * chunk
+    return jnp.concatenate([parts[:-1].reshape(-1), parts[-1, chunk - last :]])

@@ -1,35 +1,107 @@
-"""A gallery on a device, as an adapter searches it: no second copy is made for ranking."""
+"""A gallery on the devices that share a batch: searched, grown and shrunk where it lies."""
 
 import operator
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Float, Int32, Shaped
 
 from reex_jax.arrays import cosines
 from reex_jax.errors import UserError
-from reex_jax.retrieval.ranks import check_answers, ranks_of
-from reex_jax.retrieval.topk import check_widths, top_k
+from reex_jax.retrieval.confidence import sure_items
+from reex_jax.retrieval.part import AXIS, Part, as_float32
+from reex_jax.retrieval.placing import Placement, as_one_array, move_rows, write_rows
+from reex_jax.retrieval.ranks import answer_ranks, check_answers
+from reex_jax.retrieval.rows import Rows, read_pieces
+from reex_jax.retrieval.topk import best_items, check_widths
+from reex_jax.settings.gallery import GallerySettings
+
+Program = Callable[..., Any]
 
 
 class DeviceGallery:
-    """Searches the rows that a device holds for something else, too.
+    """The only copy of the rows: whoever else needs them takes `rows`."""
 
-    They are [1, N, d], a device's part of an array that is replicated over several; inside of
-    `jax.jit` taking the one out copies nothing.
-    """
+    def __init__(
+        self, rows: Rows, devices: Sequence[jax.Device], settings: GallerySettings
+    ) -> None:
+        """Reads the rows, unit vectors, piece by piece.
 
-    def __init__(self, rows: Float[Array, "1 items dim"]) -> None:
-        """`rows` are unit vectors."""
-        self._rows = rows
-        _, self.size, self.dim = rows.shape
+        Args:
+            rows: [N, d] numbers.
+            devices: that share a batch.
+            settings: how they hold it.
+        """
+        own = tuple(d for d in devices if d.process_index == jax.process_index())
+        self._placement = Placement(own, settings.layout == "split")
+        self._settings, (self.size, self.dim) = settings, rows.shape
+        self._dtype = np.dtype(np.uint16 if settings.storage == "bfloat16" else np.float32)
+        self._buffers = self._empty(self.size)
+        self._read(rows, 0)
+        self._programs: dict[Any, Program] = {}
+
+    @property
+    def rows(self) -> Shaped[Array, "devices own dim"]:
+        """What the devices hold, see `Part`; a change of the gallery uses it up."""
+        return as_one_array(self._buffers, self._placement, AXIS)
+
+    @property
+    def places(self) -> int:
+        """How many items fit where the gallery lies."""
+        own = self._buffers[0].shape[1]
+        return own * len(self._buffers) if self.axis else own
+
+    @property
+    def axis(self) -> str | None:
+        """Over whose devices it is split; None where it is not."""
+        return AXIS if self._placement.split else None
+
+    def places_with(self, new: int) -> int:
+        """How many places there will be after so many items were added."""
+        wanted = self.size + new
+        if wanted <= self.places:
+            return self.places
+        return self._placement.places(wanted + self._settings.spare)
+
+    def add(self, rows: Rows) -> None:
+        """Puts items behind the others; takes new buffers only where the places do not suffice."""
+        start = self.size
+        if self.places_with(len(rows)) > self.places:
+            new, kept = self._empty(start + len(rows)), np.arange(start, dtype=np.int32)
+            self._buffers = move_rows(self._buffers, new, self._placement, kept)
+        self._read(rows, start)
+        self.size = start + len(rows)
+
+    def exchange(self, rows: Rows) -> None:
+        """Writes as many other items over all of them."""
+        self._read(rows, 0)
+
+    def keep(self, origin: Int32[np.ndarray, " kept"]) -> None:
+        """Lets go of all items but those at some positions, which rise; the places stay."""
+        self._buffers = move_rows(self._buffers, None, self._placement, origin)
+        self.size = len(origin)
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """[n, d] float32 rows on the host."""
+        own = self._buffers[0].shape[1]
+        found = np.empty((len(positions), self.dim), np.float32)
+        devices = positions // own if self._placement.split else np.zeros(len(positions), int)
+        for device in np.unique(devices):
+            here = devices == device
+            places = (positions[here] - own * device).astype(np.int32)
+            found[here] = as_float32(self._buffers[device][0][places])
+        return found
 
     def copy(self) -> Float[Array, "items dim"]:
-        """The rows as an array of their own."""
-        return self._rows[0]
+        """All rows in float32, on the first device."""
+        parts = [jax.device_put(b[0], self._placement.devices[0]) for b in self._buffers]
+        rows = jnp.concatenate(parts) if self._placement.split else parts[0]
+        return as_float32(rows[: self.size])
 
     def check_k(self, k: Any) -> int:
         """k as Python's own integer.
@@ -49,51 +121,125 @@ class DeviceGallery:
         """Raises UserError unless they are rows of the gallery's width."""
         check_widths(queries, jax.ShapeDtypeStruct((self.size, self.dim), queries.dtype))
 
-    def best(
-        self, queries: jax.Array, k: int, correction: jax.Array | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Cosines and positions of the k best by cosine minus correction; on the host."""
-        scores, positions = jax.device_get(_best(queries, self._rows, k, correction))
-        return scores, positions
-
-    def cosines(self, queries: jax.Array) -> np.ndarray:
-        """All cosines [B, N] float32; on the host."""
-        return np.asarray(_cosines(queries, self._rows))
-
-    def ranks(
-        self, queries: jax.Array, answers: ArrayLike, correction: jax.Array | None = None
-    ) -> np.ndarray:
-        """Where right answers stand, see `ranks_of`; on the host."""
-        return np.asarray(_ranks(queries, self._rows, np.asarray(answers, np.int32), correction))
-
     def check_answers(self, answers: np.ndarray) -> None:
         """Raises UserError if an answer is not in the gallery."""
         check_answers(answers, self.size)
 
+    def best(
+        self, queries: jax.Array, k: int, corrections: jax.Array | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines and positions of the k best by cosine minus correction; on the host.
 
-@jax.jit
+        Args:
+            queries: [B, d] float32.
+            k: from `check_k`.
+            corrections: [devices, places] float32, the same on every device.
+        """
+        scores, positions = self._run(partial(_best, k=k), ("best", k), corrections, queries)
+        return scores, positions
+
+    def cosines(self, queries: jax.Array) -> np.ndarray:
+        """All cosines [B, N] float32; on the host."""
+        return self._run(_cosines, "cosines", None, queries)[:, : self.size]
+
+    def ranks(
+        self, queries: jax.Array, answers: ArrayLike, corrections: jax.Array | None = None
+    ) -> np.ndarray:
+        """Where right answers stand, see `ranks_of`; on the host."""
+        answers = jnp.asarray(answers, jnp.int32)
+        return self._run(_ranks, "ranks", corrections, queries, answers)
+
+    def sure(
+        self,
+        queries: jax.Array,
+        k: int,
+        temperature: jax.Array,
+        corrections: jax.Array | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and confidence of the first items, see `sure_items`; on the host."""
+        work = partial(_sure, k=k)
+        positions, sure = self._run(work, ("sure", k), corrections, queries, temperature)
+        return positions, sure
+
+    def _run(
+        self, work: Program, name: Any, corrections: jax.Array | None, *inputs: jax.Array
+    ) -> Any:
+        """What a program of (gallery, correction, inputs) gives; on the host."""
+        split = self._placement.split
+        if name not in self._programs:
+            self._programs[name] = self._compiled(work, len(inputs))
+        rows = self.rows if split else self._buffers[0]
+        if not split and corrections is not None:
+            corrections = corrections.addressable_shards[0].data
+        found = self._programs[name](rows, jnp.int32(self.size), corrections, *inputs)
+        if split:
+            found = jax.tree.map(lambda x: x.addressable_shards[0].data[0], found)
+        return jax.device_get(found)
+
+    def _compiled(self, work: Program, inputs: int) -> Program:
+        axis = self.axis
+
+        def on_all(
+            rows: jax.Array, items: jax.Array, correction: jax.Array | None, *inputs: jax.Array
+        ) -> Any:
+            return work(Part(rows, items, axis), correction, *inputs)
+
+        def on_first(
+            rows: jax.Array, items: jax.Array, correction: jax.Array | None, *inputs: jax.Array
+        ) -> Any:
+            return on_all(rows[0], items, None if correction is None else correction[0], *inputs)
+
+        if not self._placement.split:
+            return jax.jit(on_first)
+        axes = (0, None, 0, *[None] * inputs)
+        devices = self._placement.devices
+        return jax.pmap(on_all, axis_name=AXIS, in_axes=axes, devices=devices)
+
+    def _empty(self, wanted: int) -> list[jax.Array]:
+        places = self._placement.places(wanted + self._settings.spare)
+        return self._placement.empty(places, self.dim, self._dtype)
+
+    def _read(self, rows: Rows, start: int) -> None:
+        for piece in read_pieces(rows):
+            stored = piece
+            if self._dtype == np.uint16:
+                stored = piece.astype(jnp.bfloat16).view(np.uint16)
+            self._buffers = write_rows(self._buffers, self._placement, start, stored)
+            # Else the pieces of a large file wait on the host for the devices.
+            jax.block_until_ready(self._buffers)
+            start += len(piece)
+
+
 def _cosines(
-    queries: Float[Array, "batch dim"], rows: Float[Array, "1 items dim"]
-) -> Float[Array, "batch items"]:
-    return cosines(queries, rows[0])
+    gallery: Part, correction: None, queries: Float[Array, "batch dim"]
+) -> Float[Array, "batch places"]:
+    return gallery.whole(cosines(queries, as_float32(gallery.rows)), axis=1)
 
 
-@partial(jax.jit, static_argnums=2)
 def _best(
+    gallery: Part,
+    correction: Float[Array, " places"] | None,
     queries: Float[Array, "batch dim"],
-    rows: Float[Array, "1 items dim"],
     k: int,
-    correction: Float[Array, " items"] | None,
-) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
-    scores, positions = top_k(queries, rows[0], k, correction=correction)
+) -> tuple[Float[Array, "batch k"], Int32[Array, "batch k"]]:
+    scores, positions = best_items(queries, gallery, k, correction)
     return scores if correction is None else scores + correction[positions], positions
 
 
-@jax.jit
-def _ranks(
+def _sure(
+    gallery: Part,
+    correction: Float[Array, " places"] | None,
     queries: Float[Array, "batch dim"],
-    rows: Float[Array, "1 items dim"],
+    temperature: Float[Array, ""],
+    k: int,
+) -> tuple[Int32[Array, "batch k"], Float[Array, " batch"]]:
+    return sure_items(queries, gallery, k, temperature, correction)
+
+
+def _ranks(
+    gallery: Part,
+    correction: Float[Array, " places"] | None,
+    queries: Float[Array, "batch dim"],
     answers: Int32[Array, "batch answers"],
-    correction: Float[Array, " items"] | None,
 ) -> Int32[Array, "batch answers"]:
-    return ranks_of(queries, rows[0], answers, correction=correction)
+    return answer_ranks(queries, gallery, answers, correction)

@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int32
 
 from reex_jax.errors import UserError
-from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, Chunk, scan_chunks
+from reex_jax.retrieval.part import Searched, as_part
 from reex_jax.retrieval.topk import check_widths
 
 
@@ -65,25 +66,38 @@ def _ranks_of(
     chunk: int,
     correction: Float[Array, " items"] | None,
 ) -> Int32[Array, "batch answers"]:
-    chunk = min(chunk, gallery.shape[0])
-    starts = chunk_starts(gallery.shape[0], chunk)
+    return answer_ranks(queries, gallery, answers, correction, chunk)
+
+
+def answer_ranks(
+    queries: Float[Array, "batch dim"],
+    gallery: Searched,
+    answers: Int32[Array, "batch answers"],
+    correction: Float[Array, " places"] | None = None,
+    chunk: int = DEFAULT_CHUNK,
+) -> Int32[Array, "batch answers"]:
+    """`ranks_of` inside of compiled functions, of a gallery that may be split over devices."""
+    part = as_part(gallery)
 
     # The answers' scores are read out of the same products that they are compared with: scores
     # computed in another shape may differ in the last bit and break ties.
-    def read(found: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-        scores, positions, _ = chunk_similarities(queries, gallery, start, chunk, correction)
-        inside = (answers >= start) & (answers < start + chunk)
-        at = jnp.clip(answers - positions[0], 0, chunk - 1)
-        return jnp.where(inside, jnp.take_along_axis(scores, at, axis=1), found), None
+    def read(found: jax.Array, now: Chunk) -> tuple[jax.Array, None]:
+        at = answers - now.positions[0]
+        size = now.positions.shape[0]
+        inside = (at >= 0) & (at < size) & now.counted[jnp.clip(at, 0, size - 1)]
+        scores = jnp.take_along_axis(now.scores, jnp.clip(at, 0, size - 1), axis=1)
+        return jnp.where(inside, scores, found), None
 
-    def count(before: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-        scores, positions, counted = chunk_similarities(queries, gallery, start, chunk, correction)
-        others, own = scores[:, None, :], answer_scores[:, :, None]
-        not_earlier = positions[None, None, :] >= answers[:, :, None]
+    def count(before: jax.Array, now: Chunk) -> tuple[jax.Array, None]:
+        others, own = now.scores[:, None, :], answer_scores[:, :, None]
+        not_earlier = now.positions[None, None, :] >= answers[:, :, None]
         # Counts what the answer does not beat: NaN beats nothing, so it comes last, not first.
         beaten = (own > others) | ((own == others) & not_earlier)
-        return before + (counted[None, None, :] & ~beaten).sum(axis=2, dtype=jnp.int32), None
+        return before + (now.counted[None, None, :] & ~beaten).sum(axis=2, dtype=jnp.int32), None
 
-    answer_scores, _ = jax.lax.scan(read, jnp.zeros(answers.shape, jnp.float32), starts)
-    before, _ = jax.lax.scan(count, jnp.zeros(answers.shape, jnp.int32), starts)
-    return jnp.where(answers >= 0, before, -1)
+    nothing = jnp.zeros(answers.shape, jnp.float32)
+    answer_scores, _ = scan_chunks(read, nothing, queries, part, correction, chunk)
+    answer_scores = part.sum(answer_scores)  # one device has each, the others 0
+    none = jnp.zeros(answers.shape, jnp.int32)
+    before, _ = scan_chunks(count, none, queries, part, correction, chunk)
+    return jnp.where(answers >= 0, part.sum(before), -1)

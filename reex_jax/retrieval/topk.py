@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int32
 
 from reex_jax.errors import UserError
-from reex_jax.retrieval.chunks import DEFAULT_CHUNK, chunk_similarities, chunk_starts
+from reex_jax.retrieval.chunks import DEFAULT_CHUNK, Chunk, scan_chunks
+from reex_jax.retrieval.part import Part, Searched, as_part
 
 _LOWEST = float(np.finfo(np.float32).min)
 
@@ -64,25 +65,65 @@ def _top_k(
     chunk: int,
     correction: Float[Array, " items"] | None,
 ) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
-    size = gallery.shape[0]
-    chunk = min(chunk, size)
+    return best_items(queries, gallery, k, correction, chunk)
 
-    def merge(
-        best: tuple[jax.Array, jax.Array], start: jax.Array
-    ) -> tuple[tuple[jax.Array, jax.Array], None]:
-        scores, positions, counted = chunk_similarities(queries, gallery, start, chunk, correction)
+
+def best_items(
+    queries: Float[Array, "batch dim"],
+    gallery: Searched,
+    k: int,
+    correction: Float[Array, " places"] | None = None,
+    chunk: int = DEFAULT_CHUNK,
+) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
+    """`top_k` inside of compiled functions, of a gallery that may be split over devices.
+
+    Each device finds the best of its own rows; only these are gathered. Where k is larger than the
+    number of items, what is missing has the score minus infinity and a position behind all.
+    """
+    part = as_part(gallery)
+
+    def merge(best: Found, now: Chunk) -> tuple[Found, None]:
         # Else scores of minus infinity would lose to the places that nothing fills yet.
-        poor = counted[None, :] & ~(scores > _LOWEST)
-        scores = jnp.where(poor, _LOWEST, scores)
-        # Earlier chunks stand first and lax.top_k prefers the first of equals: ties by position.
-        candidates = jnp.concatenate([best[0], scores], axis=1)
-        labels = jnp.concatenate(
-            [best[1], jnp.broadcast_to(positions[None, :], scores.shape)], axis=1
-        )
-        top, at = jax.lax.top_k(candidates, k)
-        return (top, jnp.take_along_axis(labels, at, axis=1)), None
+        poor = now.counted[None, :] & ~(now.scores > _LOWEST)
+        return keep_best(best, jnp.where(poor, _LOWEST, now.scores), now.positions), None
 
-    shape = (queries.shape[0], k)
-    nothing = (jnp.full(shape, -jnp.inf, jnp.float32), jnp.full(shape, size, jnp.int32))
-    best, _ = jax.lax.scan(merge, nothing, chunk_starts(size, chunk))
-    return best
+    nothing = nothing_found(queries.shape[0], min(k, part.rows.shape[0]), part)
+    best, _ = scan_chunks(merge, nothing, queries, part, correction, chunk)
+    return best_of_devices(best, part, k)
+
+
+Found = tuple[Float[Array, "batch found"], Int32[Array, "batch found"]]
+"""Scores, best first, and positions of each query's best items so far."""
+
+
+def nothing_found(batch: int, k: int, part: Part) -> Found:
+    """Before the first chunk: minus infinity, and positions behind all."""
+    positions = jnp.full((batch, k), part.places, jnp.int32)
+    return jnp.full((batch, k), -jnp.inf, jnp.float32), positions
+
+
+def keep_best(
+    best: Found, scores: Float[Array, "batch more"], positions: Int32[Array, " more"]
+) -> Found:
+    """The best of what was found and of a chunk; of equals the first, and what was found before."""
+    # The chunk's own best first: then only these are copied, not the whole chunk.
+    own, at = jax.lax.top_k(scores, min(best[0].shape[1], scores.shape[1]))
+    candidates = jnp.concatenate([best[0], own], axis=1)
+    labels = jnp.concatenate([best[1], positions[at]], axis=1)
+    top, at = jax.lax.top_k(candidates, best[0].shape[1])
+    return top, jnp.take_along_axis(labels, at, axis=1)
+
+
+def best_of_devices(
+    best: Found, part: Part, k: int
+) -> tuple[Float[Array, "batch {k}"], Int32[Array, "batch {k}"]]:
+    """The k best of what each device found among its own rows."""
+    if part.axis is None and best[0].shape[1] == k:
+        return best
+    # By device, so that lax.top_k, which prefers the first of equals, prefers lower positions.
+    scores, positions = (part.whole(x, axis=1) for x in best)
+    missing = ((0, 0), (0, max(0, k - scores.shape[1])))
+    scores = jnp.pad(scores, missing, constant_values=-jnp.inf)
+    positions = jnp.pad(positions, missing, constant_values=part.places)
+    top, at = jax.lax.top_k(scores, k)
+    return top, jnp.take_along_axis(positions, at, axis=1)

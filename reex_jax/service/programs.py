@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, Int32
 from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
-from reex_jax.retrieval.chunks import chunk_similarities, chunk_starts
+from reex_jax.retrieval.chunks import Chunk, scan_chunks
+from reex_jax.retrieval.part import as_part
 from reex_jax.settings.repair import FusionSettings
 
 CHUNK = 8192
@@ -79,12 +80,11 @@ def rank(
         k: from 1 to N.
     """
     size, rows = gallery.shape[0], queries.shape[0]
-    chunk = min(CHUNK, size)
 
-    def merge(best: Any, start: jax.Array) -> tuple[Any, None]:
-        scores, places, counted = chunk_similarities(queries, gallery, start, chunk)
-        own = jax.lax.dynamic_slice_in_dim(corrections, places[0], chunk, axis=1)
-        scores = scores - own[which]
+    def merge(best: Any, now: Chunk) -> tuple[Any, None]:
+        places, counted, chunk = now.positions, now.counted, now.positions.shape[0]
+        own = jax.lax.dynamic_slice_in_dim(corrections, now.first, chunk, axis=1)
+        scores = now.scores - own[which]
         scores = jnp.where(scores == 0, 0.0, scores)  # -0.0 would lose to 0.0
         scores = jnp.where(counted[None, :] & ~(scores > _LOWEST), _LOWEST, scores)
         # The chunk's own best first: merging then copies k columns, not the whole chunk.
@@ -103,7 +103,7 @@ def rank(
         jnp.zeros(rows, jnp.float32),
         jnp.zeros(rows, jnp.float32),
     )
-    last, _ = jax.lax.scan(merge, nothing, chunk_starts(size, chunk))
+    last, _ = scan_chunks(merge, nothing, queries, as_part(gallery), chunk=CHUNK)
     scores, positions, peak, mass, weighted = last
     # H = log Z - sum p logit, both in units of the largest logit, so that nothing overflows.
     entropy = jnp.log(mass) + peak - weighted / mass

@@ -50,6 +50,9 @@ LAYOUTS = ("queries", STREAMS)
 PROTOCOLS = ("reset", "continual", "mixed")
 """In which passes a method sees the streams."""
 
+PUBLISHED = ("", "tcr_blip_base", "tcr_blip_large", "tcr_clip")
+"""Tables of other people's numbers that stand beside ours, see `reporting.published`."""
+
 OFF = ""
 REWRITERS = (OFF, "channel", "symspell", "rescore", "openai", "transformers", "none")
 EMBEDDED = ("channel", "symspell")

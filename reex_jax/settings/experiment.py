@@ -31,6 +31,7 @@ from reex_jax.settings.choices import (
     IMAGE_TO_TEXT,
     OFF,
     PRECISIONS,
+    PUBLISHED,
     QUERY_OF,
     REPAIRED,
     RULES,
@@ -39,10 +40,12 @@ from reex_jax.settings.choices import (
 from reex_jax.settings.corruptions import Corruptions
 from reex_jax.settings.data import SCENES, Data
 from reex_jax.settings.fields import Settings, section, setting
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.machine import Machine
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.presets import CAPTION_FOLDERS, HIGHEST_SEVERITY
 from reex_jax.settings.ranking import Ranking
+from reex_jax.settings.recording import Recording
 from reex_jax.settings.repair import RepairSettings
 
 
@@ -125,11 +128,16 @@ class Experiment(Settings):
     batch_size: int = setting(64, "queries that arrive together", integer(1, 65536))
     adapt: Adapt = section(Adapt, "how the query encoder is updated")
     rank: Ranking = section(Ranking, "how ranking corrects for hubs")
+    gallery: GallerySettings = section(GallerySettings, "where the gallery lies")
+    record: Recording = section(Recording, "what is written down beside the numbers")
     settings: Methods = section(Methods, "each method's own")
     variants: tuple[Variant, ...] = setting(
         (), "methods with some settings changed", Check("a list of variants", _variants)
     )
     machine: Machine = section(Machine, "where it runs")
+    published: str = setting(
+        "", "published numbers printed beside ours", one_of(PUBLISHED), counted=False
+    )
     results: str = setting("results", "folder of all results", filled_path, counted=False)
     run_id: str = setting(
         "", "name of the run's folder; '': from the settings", or_empty(folder_name), counted=False

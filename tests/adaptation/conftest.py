@@ -19,6 +19,7 @@ from reex_jax.adaptation.update import compile_update
 from reex_jax.arrays import unit
 from reex_jax.models.clip.api import load_clip
 from reex_jax.retrieval.calibration import nothing_seen
+from reex_jax.retrieval.part import AXIS
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.ranking import Ranking
 
@@ -105,8 +106,11 @@ class ToyStream:
         devices: int = 1,
         learning_rate: float = 1e-2,
         ranking: Ranking | None = None,
+        split: bool = False,
         **settings,
     ) -> None:
+        """`split` gives each device a part of the gallery, with two free places in all."""
+        self.split = split
         settings = {"batch_size": 64} | settings
         if isinstance(method, str):
             objective, _, shared = make_method(method, settings)
@@ -116,7 +120,12 @@ class ToyStream:
         self.encoder, self.objective, self.shared = toy_encoder(), objective, shared
         self.ranking = ranking or Ranking()
         self.update: Callable = compile_update(
-            objective, self.encoder, shared, self.ranking, self.devices
+            objective,
+            self.encoder,
+            shared,
+            self.ranking,
+            self.devices,
+            AXIS if split else None,
         )
         self.restart(learning_rate)
 
@@ -129,7 +138,14 @@ class ToyStream:
             jnp.float32(0.05),
             jnp.float32(learning_rate),
         )
+        if self.split:
+            rows = jnp.pad(self.constants.gallery, ((0, 2), (0, 0)))
+            self.constants = self.constants._replace(gallery=rows, items=jnp.int32(30))
         self.replicated = replicate(self.constants, self.devices)
+        if self.split:
+            parts = rows.reshape(len(self.devices), -1, WIDTH)
+            sharding = self.replicated.temperature.sharding
+            self.replicated = self.replicated._replace(gallery=jax.device_put(parts, sharding))
         first = initial_state(self.objective, self.shared, self.constants, self.ranking)
         self.live = replicate(first, self.devices)
 

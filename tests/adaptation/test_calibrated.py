@@ -135,3 +135,33 @@ def test_a_rate_that_ruins_the_model_is_undone(make, plain, tokens):
         ):
             np.testing.assert_array_equal(a, b)
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(adapter.state.parameters))
+
+
+@pytest.mark.parametrize("method", ["none", "reex"])
+def test_frozen_adapters_rank_other_queries_as_the_source_does(method, tiny, golden):
+    """What 64 dark pictures taught is not used for bright ones, and still is for dark ones."""
+    rng, side = np.random.default_rng(0), tiny.config.vision.image_size
+    noise = rng.normal(size=(4, 32, side, side, 3)).astype(np.float32)
+    centres = np.float32([-1, -1, -1, 1]).reshape(4, 1, 1, 1, 1)
+    dark, more_dark, still_dark, bright = 3 * noise + centres
+    gallery = golden["text_embeds"]
+
+    def adapter(method, shift_above=4.0):
+        ranking = Ranking(shift_above=shift_above)
+        own = {"learning_rate": 1e-2} if method == "reex" else {}
+        settings = {"query": "image", "batch_size": 32, "steps": 1, "ranking": ranking}
+        made = Adapter(tiny, gallery, method=method, **settings, **own)
+        for batch in (dark, more_dark):
+            made.search(batch)
+        return made
+
+    guarded, trusting = adapter(method), adapter(method, 0.0)
+    result = guarded.search(bright, learn=False)
+    cosines = tiny.encode_pixels(bright) @ gallery.T
+    wanted = -np.sort(-cosines, axis=1)[:, :10]
+    np.testing.assert_allclose(result.scores, wanted, atol=1e-5)
+    assert result.diagnostics == {"changed": 1}
+    known = guarded.search(still_dark, learn=False)
+    assert known.diagnostics == {"changed": 0}
+    np.testing.assert_array_equal(known.indices, trusting.search(still_dark, learn=False).indices)
+    assert np.abs(trusting.search(bright, learn=False).scores - wanted).max() > 1e-4

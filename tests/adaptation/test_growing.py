@@ -71,7 +71,15 @@ def test_what_comes_and_goes_leaves_no_trace(make, tokens, extra, method):
     adapter, other = (learned(make(method=method), tokens) for _ in range(2))
     adapter.add(EXTRA, extra)
     adapter.remove(EXTRA)
-    same(adapter.state, other.state)
+    state = adapter.state
+    assert state.calibration.log_mass.shape == (99,), "the places stay"
+    calibration = state.calibration._replace(log_mass=state.calibration.log_mass[:96])
+    state = state._replace(calibration=calibration)
+    if method == "eata":
+        own = state.objective
+        assert not own.average[96:].any()
+        state = state._replace(objective=own._replace(average=own.average[:96]))
+    same(state, other.state)
     wanted = other.search(tokens[16:24], k=5)
     np.testing.assert_array_equal(adapter.search(tokens[16:24], k=5).indices, wanted.indices)
 

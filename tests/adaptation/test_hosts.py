@@ -44,7 +44,7 @@ def start(count: int, folder: Path, query: str) -> list[dict[str, np.ndarray]]:
         for i in range(count)
     ]
     try:
-        errors = [one.communicate(timeout=240)[1] for one in running]
+        errors = [one.communicate(timeout=500)[1] for one in running]
     finally:
         for one in running:
             one.kill()

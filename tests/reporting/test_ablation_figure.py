@@ -159,3 +159,15 @@ def test_matplotlib_is_loaded_late_and_left_as_it_is(tmp_path):
     command = [sys.executable, "-c", SCRIPT, __file__, str(tmp_path / "plot.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_where_nothing_happens_the_axis_shows_it():
+    """Ten points at least, though all values lie within one."""
+    found = [
+        finding("text_to_image", REFERENCES, "none", 22.9, 0.1),
+        finding("text_to_image", "k", "1", 22.6, 0.1),
+        finding("text_to_image", "k", "20", 22.8, 0.1, default=True),
+    ]
+    low, high = draw_ablation(found, "reex").axes[0].get_xlim()
+    assert high - low == pytest.approx(10)
+    assert low < 22.6 - 4 and high > 22.9 + 4

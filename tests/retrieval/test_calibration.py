@@ -13,8 +13,7 @@ from reex_jax.retrieval.calibration import (
     new_queries,
     nothing_seen,
     observe,
-    with_items,
-    without_items,
+    regrown,
 )
 from reex_jax.retrieval.ranks import ranks_of
 from reex_jax.retrieval.topk import top_k
@@ -159,30 +158,39 @@ def test_another_sort_of_queries_begins_anew():
     assert not never.changed and never.calibration.seen == 128
 
 
+def grown(state, more, ranking, free=0):
+    """The state of a gallery with new items behind the old ones, then free places."""
+    origin = np.full(SIZE + len(more) + free, -1, np.int32)
+    origin[:SIZE] = np.arange(SIZE)
+    return regrown(state, origin, more, TEMPERATURE, ranking)
+
+
 def test_new_items_get_what_recent_queries_say_of_them():
     ranking = Ranking(prior=3.0)
     more = rows(5, 4)
-    grown = with_items(seen(STREAM, ranking), jnp.asarray(more), TEMPERATURE, ranking)
+    found = grown(seen(STREAM, ranking), more, ranking)
     wanted = seen(STREAM, ranking, np.concatenate([GALLERY, more]))
-    np.testing.assert_allclose(grown.log_mass, wanted.log_mass, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(
-        correction(grown, TEMPERATURE, ranking), correction(wanted, TEMPERATURE, ranking), atol=2e-6
-    )
+    np.testing.assert_allclose(found.log_mass, wanted.log_mass, rtol=1e-5, atol=1e-5)
+    hubs = correction(wanted, TEMPERATURE, ranking)
+    np.testing.assert_allclose(correction(found, TEMPERATURE, ranking), hubs, atol=2e-6)
+    # Free places are no items: they change no centre, and nothing is taken from them.
+    spare = correction(grown(seen(STREAM, ranking), more, ranking, free=3), TEMPERATURE, ranking)
+    np.testing.assert_allclose(spare, [*hubs, 0, 0, 0], atol=2e-6)
     # Of a longer stream than is remembered, the mass is scaled to its length.
     short = Ranking(prior=3.0, recent=7)
-    grown = with_items(seen(STREAM, short), jnp.asarray(more), TEMPERATURE, short)
+    found = grown(seen(STREAM, short), more, short)
     last = seen(STREAM[2:], short, np.concatenate([GALLERY, more]))
     np.testing.assert_allclose(
-        grown.log_mass[SIZE:], last.log_mass[SIZE:] + np.log(12 / 7), rtol=1e-5, atol=1e-5
+        found.log_mass[SIZE:], last.log_mass[SIZE:] + np.log(12 / 7), rtol=1e-5, atol=1e-5
     )
-    unseen = with_items(nothing_seen(SIZE, WIDTH, ranking), jnp.asarray(more), TEMPERATURE, ranking)
+    unseen = grown(nothing_seen(SIZE, WIDTH, ranking), more, ranking)
     np.testing.assert_array_equal(hubness(unseen, ranking), np.zeros(SIZE + 4))
     assert (unseen.log_mass == unseen.log_mass[0]).all()
 
 
 def test_items_that_go_take_their_mass_along():
-    ranking, kept = Ranking(), np.arange(SIZE) % 3 != 1
-    found = without_items(seen(STREAM, ranking), jnp.asarray(kept))
+    ranking, kept = Ranking(), np.flatnonzero(np.arange(SIZE) % 3 != 1).astype(np.int32)
+    found = regrown(seen(STREAM, ranking), kept, rows(1, 0), TEMPERATURE, ranking)
     wanted = seen(STREAM, ranking, GALLERY[kept])
     np.testing.assert_allclose(found.log_mass, wanted.log_mass, rtol=1e-5, atol=1e-5)
 

@@ -1,13 +1,12 @@
 """DeYO: entropies of queries that lose their answer when their parts are shuffled."""
 
-import math
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 
 from reex_jax.adaptation.masked import masked_mean, masked_share
 from reex_jax.adaptation.objective import Batch, Loss, Objective, State
-from reex_jax.arrays import cosines, entropy, log_softmax_at
 from reex_jax.settings.methods import Deyo
 
 
@@ -22,14 +21,11 @@ def deyo(settings: Deyo) -> Objective:
     """
 
     def loss(batch: Batch, state: State) -> Loss:
-        log_p = batch.log_probabilities(settings.relative_temperature)
-        similar = cosines(batch.shuffled(), batch.gallery)
-        temperature = settings.relative_temperature * batch.temperature
-        shuffled_p = jnp.exp(log_softmax_at(similar, temperature))
-        nearest = jnp.argmax(log_p, axis=1)[:, None]
-        p = jax.lax.stop_gradient(jnp.exp(log_p))
-        drop = (jnp.take_along_axis(p - shuffled_p, nearest, axis=1))[:, 0]
-        entropies, log_size = entropy(log_p), math.log(max(p.shape[1], 2))
+        relative, log_size = settings.relative_temperature, batch.log_items
+        shuffled, softmax = replace(batch, queries=batch.shuffled()), batch.softmax(relative)
+        before = batch.log_probability(softmax.nearest, relative, softmax)
+        after = shuffled.log_probability(softmax.nearest, relative, shuffled.softmax(relative))
+        drop, entropies = jax.lax.stop_gradient(jnp.exp(before) - jnp.exp(after)), softmax.entropy
         sure = entropies < settings.entropy_share * log_size
         chosen = batch.mask & sure & (drop > settings.drop_above)
         constant = jax.lax.stop_gradient(entropies)

@@ -1,6 +1,5 @@
 """EATA: reliable, non-redundant entropies, anchored to the source parameters."""
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -19,7 +18,7 @@ from reex_jax.adaptation.objective import (
     Start,
     Step,
 )
-from reex_jax.arrays import entropy
+from reex_jax.retrieval.softmax import prediction_products
 from reex_jax.settings.methods import Eata
 
 
@@ -52,15 +51,20 @@ def eata(settings: Eata) -> Objective:
         return EataState(jnp.zeros(start.gallery.shape[0]), zeros, jnp.bool_(False))
 
     def loss(batch: Batch, state: EataState) -> Loss:
-        log_p = batch.log_probabilities(settings.relative_temperature)
-        entropies, p = entropy(log_p), jax.lax.stop_gradient(jnp.exp(log_p))
-        bound = settings.entropy_share * math.log(max(p.shape[1], 2))
-        lengths = jnp.linalg.norm(p, axis=1) * jnp.linalg.norm(state.average)
-        likeness = (p * state.average[None, :]).sum(axis=1) / jnp.maximum(lengths, 1e-8)
+        relative = settings.relative_temperature
+        softmax = batch.softmax(relative)
+        entropies, bound = softmax.entropy, settings.entropy_share * batch.log_items
+        queries, log_sum = jax.lax.stop_gradient((batch.queries, softmax.log_sum))
+        with_average, with_itself = prediction_products(
+            queries, batch.part, batch.at(relative), log_sum, state.average
+        )
+        lengths = jnp.sqrt(with_itself) * jnp.linalg.norm(state.average)
+        likeness = with_average / jnp.maximum(lengths, 1e-8)
         fresh = (jnp.abs(likeness) < settings.redundancy) | ~state.average.any()
         chosen = batch.mask & (entropies < bound) & fresh
         weights = jnp.exp(bound - jax.lax.stop_gradient(entropies))
-        new = masked_mean(p, chosen)
+        shares = chosen.astype(jnp.float32) / jnp.maximum(chosen.sum(dtype=jnp.float32), 1.0)
+        new = jax.lax.stop_gradient(batch.mean_prediction(relative, softmax, shares))
         blend = jnp.where(state.average.any(), settings.momentum, 0.0)
         average = jnp.where(chosen.any(), blend * state.average + (1 - blend) * new, state.average)
         return Loss(
@@ -71,8 +75,12 @@ def eata(settings: Eata) -> Objective:
         )
 
     def pseudo_label_loss(batch: Batch, state: EataState) -> Loss:
-        log_p = batch.log_probabilities(settings.relative_temperature)
-        return Loss(masked_mean(-log_p.max(axis=-1), batch.mask), state)
+        relative, softmax = (
+            settings.relative_temperature,
+            batch.softmax(settings.relative_temperature),
+        )
+        log_q = batch.log_probability(softmax.nearest, relative, softmax)
+        return Loss(masked_mean(-log_q, batch.mask), state)
 
     def regrown(state: EataState, origin: np.ndarray) -> EataState:
         known = state.average[jnp.maximum(origin, 0)]

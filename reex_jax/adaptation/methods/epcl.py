@@ -9,17 +9,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int32
+from jaxtyping import Array, Bool, Float
 
 from reex_jax.adaptation.candidates import Memory, moved, no_candidates, remember
-from reex_jax.adaptation.exclusion import (
-    exclude_candidates,
-    exclude_gallery,
-    plausible_sets,
-    restrict,
-)
 from reex_jax.adaptation.masked import masked_mean, masked_quantile, masked_share
 from reex_jax.adaptation.objective import Batch, Loss, Objective, Start
+from reex_jax.adaptation.rivals import RIVALS, Rivals, nearest_items
 from reex_jax.adaptation.source_pairs import (
     SourcePairs,
     gap_loss,
@@ -27,7 +22,6 @@ from reex_jax.adaptation.source_pairs import (
     remember_pairs,
     uniformity_loss,
 )
-from reex_jax.arrays import cosines, entropy, log_softmax_at, unit
 from reex_jax.settings.methods import Reex
 
 UNIFORMITY_FROM = 4
@@ -69,28 +63,28 @@ def epcl(settings: Reex) -> Objective:
     def loss(batch: Batch, state: EpclState) -> Loss:
         first = batch.step == 0
         before = jax.tree.map(lambda a, b: jnp.where(first, a, b), state.now, state.before)
-        hubs = batch.correction() if settings.calibrated else jnp.zeros(len(batch.gallery))
-        scores = jax.lax.stop_gradient(batch.similarities) - hubs[None, :]
-        entropies = entropy(log_softmax_at(scores, batch.temperature))
+        hubs = batch.correction() if settings.calibrated else jnp.zeros(batch.part.places)
+        near = nearest_items(batch, hubs, settings)
+        entropies = near.entropies
         confident = confident_queries(batch, before, entropies, settings.quantile)
-        pool = candidates(batch, before, scores, hubs, settings)
+        rivals = RIVALS[settings.pool](batch, before, near, hubs, settings)
         pairs = remember_pairs(
             state.pairs,
             batch,
-            pool.proxies,
+            near.proxies,
             entropies,
             share=settings.share,
             batches=settings.batches,
         )
-        value = masked_mean(exclusion_loss(pool, confident, batch, settings), batch.mask)
+        value = masked_mean(exclusion_loss(rivals, confident, settings), batch.mask)
         spread = jnp.where(batch.count >= UNIFORMITY_FROM, uniformity_loss(batch), 0.0)
         value += settings.uniformity_weight * spread
-        value += settings.gap_weight * gap_loss(batch, pool.proxies, pairs)
+        value += settings.gap_weight * gap_loss(batch, near.proxies, pairs)
         number = batch.counted.sum(dtype=jnp.float32)
         rate = jnp.minimum(number / settings.full_batch, 1.0)
         return Loss(
             value,
-            EpclState(before, remember(before, pool.items, entropies, batch.counted), pairs),
+            EpclState(before, remember(before, near.items, entropies, batch.counted), pairs),
             confident=masked_share(confident, batch.mask),
             moves=number > 0,
             restore=batch.changed & first & jnp.bool_(settings.restart),
@@ -114,119 +108,36 @@ def confident_queries(
     return batch.mask & (entropies <= threshold) & jnp.bool_(quantile > 0)
 
 
-class Pool(NamedTuple):
-    """The candidates of a batch.
-
-    Attributes:
-        proxies: unit rows, one of each query.
-        items: gallery positions of the best items.
-        own: logit of each query's own proxy.
-        logits: of every candidate; gradients flow through them.
-        counted: candidates that count at all (no padding).
-        excluded: the exclusion sets.
-    """
-
-    proxies: Float[Array, "batch dim"]
-    items: Int32[Array, " batch"]
-    own: Float[Array, " batch"]
-    logits: Float[Array, "batch candidates"]
-    counted: Bool[Array, "batch candidates"]
-    excluded: Bool[Array, "batch candidates"]
-
-
-def candidates(
-    batch: Batch,
-    memory: Memory,
-    scores: Float[Array, "batch items"],
-    hubs: Float[Array, " items"],
-    settings: Reex,
-) -> Pool:
-    """Proxies of the batch and of recent queries, or all items of the gallery.
-
-    Args:
-        batch: the queries.
-        memory: of recent ones.
-        scores: calibrated similarities, constant.
-        hubs: what calibration takes from each item.
-        settings: say which.
-    """
-    tau = settings.relative_temperature * batch.temperature
-    proxies, items = proxies_of(scores, batch.gallery, settings.p)
-    plausible = plausible_sets(scores, settings.k)
-    own = ((batch.queries * proxies).sum(axis=1) - hubs[items]) / tau
-    if settings.pool == "gallery":
-        excluded = exclude_gallery(plausible, scores.shape[1])
-        # With k = 0 the nearest item must still not be its own negative.
-        excluded = excluded.at[jnp.arange(len(items)), items].set(False)
-        logits = (batch.similarities - hubs[None, :]) / tau
-        return Pool(proxies, items, own, logits, jnp.ones_like(excluded), excluded)
-    others = jnp.concatenate([items, memory.items])
-    vectors = jnp.concatenate([proxies, batch.gallery[memory.items]])
-    logits = (cosines(batch.queries, vectors) - hubs[others][None, :]) / tau
-    real = jnp.concatenate([batch.mask, memory.known])
-    counted = jnp.broadcast_to(real[None, :], logits.shape)
-    return Pool(proxies, items, own, logits, counted, exclude_candidates(plausible, others, real))
-
-
 def exclusion_loss(
-    pool: Pool, confident: Bool[Array, " batch"], batch: Batch, settings: Reex
+    rivals: Rivals, confident: Bool[Array, " batch"], settings: Reex
 ) -> Float[Array, " batch"]:
     """L_i of every query; 0 for those that `split` keeps from learning."""
-    constant = jax.lax.stop_gradient(pool.logits)
-    excluded = restrict(pool.excluded, constant, settings.strategy, settings.m, batch.key)
     weights = {"confident": 1.0, "ambiguous": settings.ambiguous_weight}
     learn = {part: w * (settings.split in ("both", part)) for part, w in weights.items()}
-    committed = learn["confident"] * COMMIT_LOSSES[settings.commit](pool, excluded)
-    return jnp.where(confident, committed, learn["ambiguous"] * rule_out(pool, excluded))
+    committed = learn["confident"] * COMMIT_LOSSES[settings.commit](rivals)
+    return jnp.where(confident, committed, learn["ambiguous"] * rule_out(rivals))
 
 
-def proxies_of(
-    scores: Float[Array, "batch items"], gallery: Float[Array, "items dim"], p: int
-) -> tuple[Float[Array, "batch dim"], Int32[Array, " batch"]]:
-    """Each query's proxy: the score-weighted mean of its p best items, normalised.
-
-    Args:
-        scores: negative ones weigh nothing, unless the best is negative.
-        gallery: unit rows.
-        p: from 1.
-
-    Returns:
-        proxies, unit rows, and the positions of the best items.
-    """
-    near, items = jax.lax.top_k(scores, min(p, scores.shape[1]))
-    weights = jnp.maximum(near, 0.0).at[:, 0].set(jnp.where(near[:, 0] > 0, near[:, 0], 1.0))
-    means = (weights[:, :, None] * gallery[items]).sum(axis=1)
-    return unit(means), items[:, 0]
-
-
-def commit_proxy(pool: Pool, excluded: Bool[Array, "batch candidates"]) -> Float[Array, " batch"]:
+def commit_proxy(rivals: Rivals) -> Float[Array, " batch"]:
     """-log(e_own / (e_own + sum over E))."""
     # -log(a / (a + b)) is softplus(log b - log a): exact where b is tiny.
-    return jax.nn.softplus(_log_sum(pool.logits, excluded) - pool.own)
+    return jax.nn.softplus(rivals.excluded - rivals.own)
 
 
-def commit_entropy(pool: Pool, excluded: Bool[Array, "batch candidates"]) -> Float[Array, " batch"]:
+def commit_entropy(rivals: Rivals) -> Float[Array, " batch"]:
     """Entropy of the softmax over a query's own proxy and E, in nats."""
-    others = jnp.where(excluded, pool.logits, -jnp.inf)
-    logits = jnp.concatenate([pool.own[:, None], others], axis=1)
-    return entropy(jax.nn.log_softmax(logits, axis=1))
+    whole = jnp.logaddexp(rivals.own, rivals.excluded)
+    own, others = whole - rivals.own, whole - rivals.excluded  # -log of their shares
+    return jnp.exp(-own) * own + jnp.exp(-others) * (others + rivals.entropy)
 
 
 COMMIT_LOSSES = MappingProxyType({"entropy": commit_entropy, "proxy": commit_proxy})
 """`settings.methods.COMMITS` -> what a confident query minimises."""
 
 
-def rule_out(pool: Pool, excluded: Bool[Array, "batch candidates"]) -> Float[Array, " batch"]:
+def rule_out(rivals: Rivals) -> Float[Array, " batch"]:
     """-log(sum over the plausible / sum over the plausible and E).
 
-    Candidates outside the plausible sets that `excluded` leaves out count for neither side.
+    Candidates outside the plausible sets that E leaves out count for neither side.
     """
-    plausible = _log_sum(pool.logits, pool.counted & ~pool.excluded)
-    return jax.nn.softplus(_log_sum(pool.logits, excluded) - plausible)
-
-
-def _log_sum(
-    logits: Float[Array, "batch candidates"], mask: Bool[Array, "batch candidates"]
-) -> Float[Array, " batch"]:
-    """log sum exp over a mask; an empty sum is about -1e9, with gradient 0."""
-    return jax.nn.logsumexp(jnp.where(mask, logits, -1e9), axis=1)
+    return jax.nn.softplus(rivals.excluded - rivals.plausible)

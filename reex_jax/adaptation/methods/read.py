@@ -19,11 +19,16 @@ def read(settings: Read) -> Objective:
     """
 
     def loss(batch: Batch, state: State) -> Loss:
-        log_p = batch.log_probabilities(settings.relative_temperature)
-        log_q = log_p.max(axis=-1)
+        relative, softmax = (
+            settings.relative_temperature,
+            batch.softmax(settings.relative_temperature),
+        )
+        log_q = batch.log_probability(softmax.nearest, relative, softmax)
         # 1 - log q + log(1 / e) is - log q.
         confidence = masked_mean(-jnp.exp(log_q) * log_q, batch.mask)
-        totals = jnp.where(batch.mask[:, None], jnp.exp(log_p), 0.0).sum(axis=0)
+        weights = batch.mask.astype(jnp.float32)
+        totals = batch.mean_prediction(relative, softmax, weights)
+        totals = jnp.where(batch.part.used(), totals, -jnp.inf)
         return Loss(confidence - entropy(jax.nn.log_softmax(totals)), state)
 
     return Objective(loss)

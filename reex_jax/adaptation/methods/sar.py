@@ -24,7 +24,6 @@ from reex_jax.adaptation.objective import (
     State,
     Step,
 )
-from reex_jax.arrays import entropy
 from reex_jax.settings.methods import Sar
 
 
@@ -56,7 +55,7 @@ def sar(settings: Sar) -> Objective:
         return SarState(jnp.float32(jnp.nan), nothing, jnp.float32(jnp.inf))
 
     def first(batch: Batch, state: SarState) -> Loss:
-        values = entropy(batch.log_probabilities(settings.relative_temperature))
+        values = batch.softmax(settings.relative_temperature).entropy
         constant, size = jax.lax.stop_gradient(values), batch.mask.shape[0]
         wanted = jnp.maximum(floor_share(settings.share, batch.count, size), 1)
         surest = ascending_places(constant, batch.mask) < wanted
@@ -66,7 +65,7 @@ def sar(settings: Sar) -> Objective:
         return Loss(masked_mean(values, selected), state)
 
     def second(batch: Batch, state: SarState) -> Loss:
-        values = entropy(batch.log_probabilities(settings.relative_temperature))
+        values = batch.softmax(settings.relative_temperature).entropy
         kept = state.selected[: batch.mask.shape[0]] & (values < state.threshold)
         value = masked_mean(values, kept)
         moved = settings.momentum * state.average + (1 - settings.momentum) * value

@@ -4,7 +4,6 @@ import jax.numpy as jnp
 
 from reex_jax.adaptation.masked import masked_mean, masked_share
 from reex_jax.adaptation.objective import Batch, Loss, Objective, State
-from reex_jax.arrays import entropy
 from reex_jax.settings.methods import Shot
 
 
@@ -18,11 +17,15 @@ def shot(settings: Shot) -> Objective:
     """
 
     def loss(batch: Batch, state: State) -> Loss:
-        log_p = batch.log_probabilities(settings.relative_temperature)
-        mean = masked_mean(jnp.exp(log_p), batch.mask)
-        log_q = log_p.max(axis=-1)
+        relative, softmax = (
+            settings.relative_temperature,
+            batch.softmax(settings.relative_temperature),
+        )
+        weights = batch.mask.astype(jnp.float32) / jnp.maximum(batch.count, 1).astype(jnp.float32)
+        mean = batch.mean_prediction(relative, softmax, weights)
+        log_q = batch.log_probability(softmax.nearest, relative, softmax)
         sure = batch.mask & (jnp.exp(log_q) > settings.pseudo_label_above)
-        value = masked_mean(entropy(log_p), batch.mask) + (mean * jnp.log(mean + 1e-5)).sum()
+        value = masked_mean(softmax.entropy, batch.mask) + (mean * jnp.log(mean + 1e-5)).sum()
         value += settings.pseudo_label_weight * masked_mean(-log_q, sure)
         return Loss(value, state, confident=masked_share(sure, batch.mask))
 

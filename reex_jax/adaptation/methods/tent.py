@@ -2,7 +2,6 @@
 
 from reex_jax.adaptation.masked import masked_mean
 from reex_jax.adaptation.objective import Batch, Loss, Objective, State
-from reex_jax.arrays import entropy
 from reex_jax.settings.methods import Tent
 
 
@@ -13,7 +12,7 @@ def tent(settings: Tent) -> Objective:
     """
 
     def loss(batch: Batch, state: State) -> Loss:
-        log_p = batch.log_probabilities(settings.relative_temperature)
-        return Loss(masked_mean(entropy(log_p), batch.mask), state)
+        entropies = batch.softmax(settings.relative_temperature).entropy
+        return Loss(masked_mean(entropies, batch.mask), state)
 
     return Objective(loss)
