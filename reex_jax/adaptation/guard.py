@@ -9,6 +9,8 @@ from reex_jax.adaptation.masked import centred, masked_mean
 
 COLLAPSED_BELOW = 0.25
 """Share of the source's spread; adaptation that helps makes embeddings spread out, not draw in."""
+AFTER_RUIN = 0.1
+"""Share of the learning rate that is left after each time the model was ruined, until a reset."""
 FEWEST = 4
 """Queries from which a batch's spread says something."""
 

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int32, Key, Shaped
 
 from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder, Stream
-from reex_jax.adaptation.guard import judge
+from reex_jax.adaptation.guard import AFTER_RUIN, judge
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
 from reex_jax.adaptation.replicas import AXIS, gather
@@ -138,9 +138,11 @@ def make_update(
         constants: Constants, state: AdaptState, inputs: Inputs, mask: Bool[Array, " own"]
     ) -> tuple[AdaptState, Float[Array, "batch dim"], Diagnostics]:
         whole_mask = gather(mask)
+        # A rate that has ruined the model once would do so again.
+        scale = AFTER_RUIN ** state.restored.astype(jnp.float32)
         if settings.rate_batch:
-            scale = whole_mask.sum(dtype=jnp.float32) / settings.rate_batch
-            constants = constants._replace(learning_rate=scale * constants.learning_rate)
+            scale *= whole_mask.sum(dtype=jnp.float32) / settings.rate_batch
+        constants = constants._replace(learning_rate=scale * constants.learning_rate)
         key = jax.random.fold_in(jax.random.key(state.seed), state.batches)
         view = _view(encoder, constants, inputs, whole_mask, state, ranking, key, axis)
 

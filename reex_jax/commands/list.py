@@ -91,6 +91,7 @@ SERVE = Command(
     "commands.serve:serve",
     "settings.service:Service",
     flag="serve",
+    computes=True,
     options=(
         Option("index", "the folder that `index build` wrote, or demo for scenes", required=True),
     ),

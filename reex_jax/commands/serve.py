@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reex_jax.commands.arguments import Arguments
+from reex_jax.commands.compile_cache import use_compile_cache
 from reex_jax.index import open_index
 from reex_jax.models.load import load_model
 from reex_jax.service.app import make_app
@@ -19,6 +20,7 @@ from reex_jax.service.kept import writable_folder
 from reex_jax.service.learner import Learner
 from reex_jax.service.parts import Parts, make_parts
 from reex_jax.service.run import bound_socket, run_app
+from reex_jax.settings.machine import AUTO
 from reex_jax.settings.methods import Methods
 from reex_jax.settings.scenes import TUNED
 from reex_jax.settings.service import TOKEN_VARIABLE, Service
@@ -64,6 +66,7 @@ def load_parts(index: str, settings: Service) -> Parts:
 
 def folder_learner(index: str, name: str, settings: Service, folder: Path) -> Learner:
     """The learner of an index's folder, in a process of its own."""
+    use_compile_cache(AUTO)
     opened = open_index(index)
     model = load_model(
         name, precision=settings.precision, preprocessing=opened.identity.preprocessing
@@ -73,6 +76,7 @@ def folder_learner(index: str, name: str, settings: Service, folder: Path) -> Le
 
 def demo_learner(index: DemoIndex, settings: Service, folder: Path) -> Learner:
     """The same of the demo index."""
+    use_compile_cache(AUTO)
     model = load_model(precision=settings.precision)
     return Learner(model, index.embeddings, index.ids, settings, folder)
 

@@ -31,7 +31,7 @@ def plan(tiny, steps, monkeypatch):
     return lambda **changes: make_plan(tiny, Planning(**base | changes))
 
 
-@pytest.mark.parametrize("storage", ["float32", "bfloat16"])
+@pytest.mark.parametrize("storage", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_a_plan_is_what_xla_says(plan, tiny, storage):
     """Beyond both sizes that it was made from; the correction of ranking is no part of the step."""
     settings = Planning(

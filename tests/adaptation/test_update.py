@@ -179,6 +179,22 @@ def test_small_batches_take_small_steps_if_asked(toy_stream, toy_queries):
         np.testing.assert_allclose(scaled.state.parameters[name], value, rtol=1e-6)
 
 
+def test_a_rate_that_ruined_the_model_is_a_tenth_from_then_on(toy_stream, toy_queries):
+    """The second batch has no finite loss: the third starts from the source at a tenth."""
+
+    def loss(batch, state):
+        return Loss(pull(batch) * jnp.where(batch.index == 1, jnp.nan, 1.0), state)
+
+    stream, queries = toy_stream(Objective(loss), steps=1), toy_queries(1, 8)
+    source, moved = stream.state.parameters["scale"], []
+    for _ in range(3):
+        _, diagnostics = stream(queries)
+        moved.append(stream.state.parameters["scale"] - source)
+    assert diagnostics.restored == 0 and stream.state.restored == 1
+    np.testing.assert_array_equal(moved[1], 0)
+    np.testing.assert_allclose(moved[2], 0.1 * moved[0], rtol=1e-4, atol=1e-8)
+
+
 def test_scores_are_of_the_forward_pass_they_name(toy_stream, toy_queries):
     queries = toy_queries(1, 8)
     by_hand = toy_stream("tent", steps=1, score="before")
