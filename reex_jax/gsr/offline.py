@@ -86,7 +86,8 @@ class PassSummary(Outcomes):
         cached: texts that the cache had before, or got from passes beside this one.
         failed_in_a_row: how many of the latest texts failed.
         seconds: how long it took.
-        whole: every answer to the texts, those of earlier passes too; empty where there were none.
+        whole: every answer to the texts that is filed when the pass ends, those of earlier passes
+            too; empty where there were none. Passes beside this one may file their last later.
     """
 
     cached: int = 0

@@ -105,7 +105,9 @@ def test_passes_at_once_ask_for_nothing_twice(tmp_path):
     assert sorted(text for one in slow for text in one.asked) == sorted(texts)
     # On a busy machine one may start late; nobody may take what others could do.
     assert sum(len(one.asked) > 20 for one in slow) >= 2
-    assert all(one.asked + one.cached == len(texts) == one.whole.asked for one in done)
+    assert all(one.asked + one.cached == len(texts) for one in done)
+    # Those that end first may count before the last one's answers are filed.
+    assert max(one.whole.asked for one in done) == len(texts)
 
 
 def test_what_another_pass_failed_at_is_asked_again(tmp_path):
