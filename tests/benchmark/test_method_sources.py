@@ -83,6 +83,6 @@ def test_a_method_in_a_script(tmp_path):
 
 
 def test_a_method_of_no_file_is_refused(monkeypatch):
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     with pytest.raises(UserError, match=r"method '__main__:f': its code lies in no file.*module"):
         method_sources("__main__:f")
