@@ -8,26 +8,25 @@ answers. Weights are random, since time does not depend on them. Ours and PyTorc
 that other work on the machine meets both; "ratio" is the median of PyTorch's time over ours, turn
 by turn. "peak share" is the tower's matrix work over what one large matrix product reaches on the
 same device. PyTorch's are left out where torch is not installed; for texts it is timed at our
-length and at CLIP's 77 tokens. Run it on a machine that does nothing else.
+length and at CLIP's 77 tokens. Both get pictures as bytes. What fails is named in its row, and the
+rest goes on. Run it on a machine that does nothing else; `benchmarks.step_parts` says how much of a
+step is neither tower nor search.
 """
 
 import argparse
-import gc
 import importlib.util
 import itertools
-import json
-import time
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from tabulate import tabulate
 
+from benchmarks.measuring import Row, Run, alternate, matrix_peak, reason, release, write_rows
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.models.clip.api import Clip
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
@@ -39,9 +38,6 @@ METHODS = ("none", "tent", "tcr", "reex")
 LENGTH = 16
 """Tokens of a text: the bucket of most captions of COCO."""
 FULL_LENGTH = 77
-
-Row = dict[str, Any]
-Run = Callable[[], Any]
 
 
 def shape_of(tiny: bool) -> ClipConfig:
@@ -95,73 +91,60 @@ def tower_flops(shape: ClipConfig, query: str, batch: int, length: int, steps: i
     return float(forward + steps * update)
 
 
-def matrix_peak(dtype: Any, side: int) -> float:
-    """FLOP/s of a [side, side] product on the first device, the best of ten."""
-    x = jnp.ones((side, side), dtype)
-    precision = jax.lax.Precision.HIGHEST if dtype == jnp.float32 else None
-    product = jax.jit(lambda a: jnp.matmul(a, a, precision=precision))
-    product(x).block_until_ready()
-    best = min(seconds(lambda: product(x).block_until_ready()) for _ in range(10))
-    return 2 * side**3 / best
-
-
-def seconds(run: Run) -> float:
-    """How long a call takes."""
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
-
-
 def measure(arguments: argparse.Namespace, peak: float) -> Iterator[Row]:
-    """A row for every case."""
+    """A row for every case; one that fails says why."""
     shape = shape_of(arguments.tiny)
     clip = random_clip(shape, arguments.precision)
     for query, method, batch, items in itertools.product(
         arguments.queries, arguments.methods, arguments.batches, arguments.galleries
     ):
-        gallery = unit_rows(items, shape.projection_dim)
-        answers = np.random.default_rng(2).integers(0, items, (batch, 5)).astype(np.int32)
-        inputs = inputs_of(shape, query, batch, arguments.length)
-        ours = Adapter(
-            clip,
-            gallery,
-            query=query,
-            method=method,
-            batch_size=batch,
-            steps=arguments.steps,
-            last_layers=arguments.last_layers,
-            remat=arguments.remat,
-        )
-        runs: dict[str, Run] = {"ours": partial(ours.ranks, inputs, answers)}
-        if arguments.torch != "off" and not arguments.last_layers:
-            runs |= torch_runs(arguments, shape, query, method, gallery, inputs, answers)
-        times = alternate(runs, arguments.repeats)
-        own = float(np.median(times["ours"]))
-        steps = 0 if method == "none" else arguments.steps
-        work = tower_flops(shape, query, batch, arguments.length, steps)
-        row = {"query": query, "method": method, "batch": batch, "gallery": items}
-        row |= {"step_ms": 1e3 * own, "queries_per_s": batch / own}
-        row["peak_share"] = None if arguments.last_layers else work / own / peak
-        for name, theirs in times.items():
-            if name != "ours":
-                row[f"{name}_ms"] = 1e3 * float(np.median(theirs))
-                pairs = zip(theirs, times["ours"], strict=True)
-                row[f"{name}_ratio"] = float(np.median([a / b for a, b in pairs]))
-        del ours, runs
-        gc.collect()
+        row: Row = {"query": query, "method": method, "batch": batch, "gallery": items}
+        try:
+            row |= measure_case(arguments, clip, row, peak)
+        except Exception as error:
+            row["failed"] = reason(error)
+        release()
         yield row
 
 
-def alternate(runs: dict[str, Run], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every run; they take turns, after two that warm up."""
-    for run in runs.values():
-        run()
-        run()
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            times[name].append(seconds(run))
-    return times
+def measure_case(arguments: argparse.Namespace, clip: Clip, case: Row, peak: float) -> Row:
+    """What is measured of one case."""
+    shape, length = clip.config, arguments.length
+    query, method, batch = case["query"], case["method"], case["batch"]
+    gallery = unit_rows(case["gallery"], shape.projection_dim)
+    answers = np.random.default_rng(2).integers(0, len(gallery), (batch, 5)).astype(np.int32)
+    inputs = inputs_of(shape, query, batch, length)
+    ours = Adapter(
+        clip,
+        gallery,
+        query=query,
+        method=method,
+        batch_size=batch,
+        steps=arguments.steps,
+        last_layers=arguments.last_layers,
+        remat=arguments.remat,
+    )
+    runs: dict[str, Run] = {"ours": partial(ours.ranks, inputs, answers)}
+    failed: dict[str, str] = {}
+    if arguments.torch != "off" and not arguments.last_layers:
+        try:
+            runs |= torch_runs(arguments, shape, query, method, gallery, inputs, answers)
+        except Exception as error:
+            failed["torch"] = reason(error)
+    times, failures = alternate(runs, arguments.repeats)
+    own = float(np.median(times["ours"]))
+    steps = 0 if method == "none" else arguments.steps
+    work = tower_flops(shape, query, batch, length, steps)
+    found: Row = {"step_ms": 1e3 * own, "queries_per_s": batch / own}
+    found["peak_share"] = None if arguments.last_layers else work / own / peak
+    for name, theirs in times.items():
+        if name != "ours":
+            found[f"{name}_ms"] = 1e3 * float(np.median(theirs))
+            pairs = zip(theirs, times["ours"], strict=True)
+            found[f"{name}_ratio"] = float(np.median([a / b for a, b in pairs]))
+    failed |= failures
+    notes = "; ".join(f"{name}: {why}" for name, why in failed.items())
+    return found | ({"failed": notes} if notes else {})
 
 
 def torch_runs(
@@ -179,38 +162,19 @@ def torch_runs(
     from benchmarks.step_torch import TorchStep  # needs torch
 
     padded = inputs
-    if query == "image":
-        inputs = padded = inputs.astype(np.float32) / 255
-    elif inputs.shape[1] < FULL_LENGTH:
+    if query == "text" and inputs.shape[1] < FULL_LENGTH:
         padded = np.pad(inputs, ((0, 0), (0, FULL_LENGTH - inputs.shape[1])), mode="edge")
     runs: dict[str, Run] = {}
     kinds = {"eager": False, "compiled": True}
     for name, compiled in kinds.items():
         if arguments.torch in ("all", name):
             values = shape.to_dict(), query, method, gallery
-            step = TorchStep(*values, steps=arguments.steps, compiled=compiled)
+            half = compute_dtype(arguments.precision) == jnp.bfloat16
+            step = TorchStep(*values, steps=arguments.steps, compiled=compiled, half=half)
             runs[name] = partial(step, inputs, answers)
             if query == "text" and not compiled:
                 runs["eager_77"] = partial(step, padded, answers)
     return runs
-
-
-def table(rows: list[Row]) -> str:
-    """As Markdown."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [[_shown(name, row.get(name)) for name in names] for row in rows]
-    heads = [name.replace("_", " ") for name in names]
-    return tabulate(lines, heads, tablefmt="github", disable_numparse=True)
-
-
-def _shown(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if name == "peak_share":
-        return f"{100 * value:.0f} %"
-    if name.endswith("ratio"):
-        return f"{value:.2f}"
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:
@@ -234,24 +198,20 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.tiny:
         arguments.batches, arguments.galleries = [8], [100]
+    if arguments.torch != "off":  # leave PyTorch a part of a GPU's memory
+        os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.5")
     dtype = compute_dtype(arguments.precision)
-    peak = matrix_peak(dtype, 512 if arguments.tiny else 4096)
+    peak = matrix_peak(dtype, arguments.tiny)
     about = {
         "device": jax.devices()[0].device_kind,
         "jax": jax.__version__,
-        "precision": str(dtype),
+        "precision": jnp.dtype(dtype).name,
         "matrix_peak_flops": peak,
         "remat": arguments.remat,
         "last_layers": arguments.last_layers,
         "steps": arguments.steps,
     }
-    rows: list[Row] = []
-    for row in measure(arguments, peak):
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-        if arguments.out:  # after every row: a run that is stopped leaves what it has
-            arguments.out.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n", "utf-8")
-    print(f"\n{json.dumps(about)}\n\n{table(rows)}")
+    write_rows(measure(arguments, peak), about, arguments.out)
 
 
 if __name__ == "__main__":

@@ -29,15 +29,20 @@ class TorchStep:
         *,
         steps: int,
         compiled: bool,
+        half: bool,
     ) -> None:
-        """`shape` is config.json's; `compiled` runs the tower through `torch.compile`."""
+        """`shape` is config.json's; `compiled` runs the tower through `torch.compile`.
+
+        `half` takes bfloat16 products on GPUs.
+        """
         torch.manual_seed(0)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         config = CLIPConfig.from_dict(shape)
         kinds = {"image": CLIPVisionModelWithProjection, "text": CLIPTextModelWithProjection}
         part = config.vision_config if query == "image" else config.text_config
         part.projection_dim = config.projection_dim
-        self.tower = kinds[query](part).to(self.device).requires_grad_(False)
+        part._attn_implementation = "sdpa"
+        self.tower = kinds[query](part).to(self.device).eval().requires_grad_(False)
         self.norms = []
         for module in self.tower.modules():
             if isinstance(module, torch.nn.LayerNorm):
@@ -46,13 +51,18 @@ class TorchStep:
         self.gallery = torch.from_numpy(gallery).to(self.device)
         self.hubs = torch.zeros(len(gallery), device=self.device)
         self.query, self.method, self.steps = query, method, steps
-        self.run: Callable[..., Any] = torch.compile(self.tower) if compiled else self.tower
+        self.half = half and self.device == "cuda"
+        self.run: Callable[..., Any] = self.tower
+        if compiled:
+            # It counts programs by class and silently runs without them beyond a limit.
+            torch._dynamo.reset()
+            self.run = torch.compile(self.tower)
 
     def __call__(self, inputs: np.ndarray, answers: np.ndarray) -> np.ndarray:
         """Adapts to a batch, then ranks its right answers: [B, R]."""
         x = torch.from_numpy(inputs).to(self.device)
         if self.query == "image":
-            x = x.permute(0, 3, 1, 2).contiguous()
+            x = x.permute(0, 3, 1, 2).contiguous().float() / 255  # bytes travel
         if self.method == "none":
             with torch.no_grad(), self._precision():
                 z = self._embed(x)
@@ -72,7 +82,7 @@ class TorchStep:
 
     def _precision(self) -> Any:
         """bfloat16 products on GPUs, as ours."""
-        return torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda")
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.half)
 
     def _embed(self, x: torch.Tensor) -> torch.Tensor:
         if self.query == "image":
