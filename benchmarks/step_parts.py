@@ -40,7 +40,7 @@ def bare_encoder(dim: int) -> QueryEncoder:
         return inputs
 
     def back(parameters: Any, constants: Constants, stream: jax.Array) -> jax.Array:
-        return unit(stream * parameters["scale"] + parameters["bias"])
+        return unit(stream * parameters["scale"][None] + parameters["bias"][None])
 
     def shuffle(inputs: jax.Array, keys: jax.Array) -> jax.Array:
         return jax.vmap(lambda row, key: jax.random.permutation(key, row))(inputs, keys)
