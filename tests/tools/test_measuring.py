@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -52,8 +53,11 @@ def test_the_encoder_without_a_tower_gives_unit_rows_and_the_source_as_it_is():
     rows = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     encoder = bare_encoder(8)
-    np.testing.assert_allclose(encoder.embed(encoder.parameters, None, rows), rows, atol=1e-6)
-    moved = encoder.embed({"scale": 2 * np.ones(8), "bias": np.ones(8)}, None, rows)
+    np.testing.assert_allclose(
+        encoder.embed(encoder.parameters, None, jnp.asarray(rows)), rows, atol=1e-6
+    )
+    other = {"scale": 2 * jnp.ones(8), "bias": jnp.ones(8)}
+    moved = encoder.embed(other, None, jnp.asarray(rows))
     expected = 2 * rows + 1
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(moved, expected, atol=1e-6)
