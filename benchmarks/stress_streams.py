@@ -2,18 +2,21 @@
 
     python -m benchmarks.stress_streams                         # the tables of docs/results.md
     python -m benchmarks.stress_streams --queries 128 --methods none reex --out stress.json
+    python -m benchmarks.stress_streams --read none.json reex.json    # tables of what was measured
 
 Image queries of scenes; tent and tcr with the settings that were tuned for them, reex with its
 defaults. Prints two Markdown tables, plain / calibrated in each cell: recall@1 of the streams'
-queries, and of clean queries afterwards with nothing more learned ("frozen after"). Below them,
-what each method loses against none at worst.
+queries, and of clean queries afterwards with nothing more learned ("frozen after"). Every picture
+of a stream counts once, however often it is asked for: which ones are popular was drawn at random,
+and one of them would decide the number. Below the tables, what each method loses against none at
+worst, with the standard error over pictures.
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ IMAGES = 1000
 """Of the gallery, with five captions each, whatever the number of queries."""
 TABLES = {"stream": "", "frozen after": "frozen_"}
 RANKINGS = ("plain", "calibrated")
+COLUMNS = tuple(prefix + name for prefix in TABLES.values() for name in RANKINGS)
 
 Row = dict[str, Any]
 
@@ -71,9 +75,12 @@ class Bench:
         """The means over the stream's draws."""
         began = time.perf_counter()
         rows = [self._draw(self.adapter(method, stress), stress, one) for one in stress.draws]
-        means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        hits = {name: np.concatenate([row["hits"][name] for row in rows]) for name in COLUMNS}
+        means = {name: 100 * float(own.mean()) if own.size else None for name, own in hits.items()}
+        counts = {name: sum(row[name] for row in rows) for name in ("skipped", "restored")}
         seconds = time.perf_counter() - began
-        return {"stream": stress.name, "method": method, **means, "seconds": seconds}
+        row = {"stream": stress.name, "method": method, **means, **counts, "seconds": seconds}
+        return row | {"hits": {name: own.tolist() for name, own in hits.items()}}
 
     def _draw(self, adapter: Adapter, stress: Stress, queries: Queries) -> Row:
         every = np.arange(self.pictures.count)
@@ -82,27 +89,29 @@ class Bench:
         asked = self._recall(adapter, queries, stress.batch_size, learn=True)
         after = self._recall(adapter, clean, stress.batch_size, learn=False)
         state = adapter.state
-        return {
-            **asked,
-            **{f"frozen_{name}": value for name, value in after.items()},
-            "skipped": int(state.skipped),
-            "restored": int(state.restored),
-        }
+        hits = asked | {f"frozen_{name}": own for name, own in after.items()}
+        return {"hits": hits, "skipped": int(state.skipped), "restored": int(state.restored)}
 
     def _recall(
         self, adapter: Adapter, queries: Queries, batch_size: int, learn: bool
-    ) -> dict[str, float]:
-        """Ranking -> recall@1 of the scored queries in percent; NaN if there are none."""
+    ) -> dict[str, np.ndarray]:
+        """Ranking -> the share of hits of every picture that is scored."""
         pixels, hits = self.pictures.pixels(queries), {name: [] for name in RANKINGS}
         for start in range(0, len(pixels), batch_size):
             rows = slice(start, start + batch_size)
             found, _ = adapter.ranks(pixels[rows], self.answers[queries.images[rows]], learn=learn)
             for name in RANKINGS:
                 hits[name].append(best_ranks(found[name]) == 0)
-        if not queries.scored.any():
-            return dict.fromkeys(RANKINGS, float("nan"))
-        joined = {name: np.concatenate(own)[queries.scored] for name, own in hits.items()}
-        return {name: 100 * float(own.mean()) for name, own in joined.items()}
+        images = queries.images[queries.scored]
+        return {
+            name: of_each(np.concatenate(own)[queries.scored], images) for name, own in hits.items()
+        }
+
+
+def of_each(hits: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """The mean of each image's hits: [distinct images], in the order of the images."""
+    _, which, times = np.unique(images, return_inverse=True, return_counts=True)
+    return np.bincount(which, weights=hits, minlength=len(times)) / times
 
 
 def prepare(data_seed: int, queries: int) -> Bench:
@@ -127,11 +136,20 @@ def table(rows: list[Row], prefix: str) -> str:
     cells: dict[str, dict[str, str]] = {}
     for row in rows:
         values = (row[prefix + name] for name in RANKINGS)
-        shown = " / ".join("-" if np.isnan(value) else f"{value:.1f}" for value in values)
+        shown = " / ".join("-" if value is None else f"{value:.1f}" for value in values)
         cells.setdefault(row["stream"], {})[row["method"]] = shown
     methods = list(dict.fromkeys(row["method"] for row in rows))
     lines = [[name, *(own.get(method, "") for method in methods)] for name, own in cells.items()]
     return tabulate(lines, ("stream", *methods), tablefmt="github", disable_numparse=True)
+
+
+def report(rows: list[Row]) -> str:
+    """Both tables, and what is lost."""
+    tables = [
+        f"{name}, recall@1, plain / calibrated:\n\n{table(rows, prefix)}\n"
+        for name, prefix in TABLES.items()
+    ]
+    return "\n".join([*tables, *against_none(rows)])
 
 
 def against_none(rows: list[Row]) -> list[str]:
@@ -140,26 +158,26 @@ def against_none(rows: list[Row]) -> list[str]:
     lines = []
     for method in dict.fromkeys(row["method"] for row in rows if row["method"] != "none"):
         own = [row for row in rows if row["method"] == method and row["stream"] in none]
-        for column in [prefix + name for prefix in TABLES.values() for name in RANKINGS]:
-            gains = _gains(own, none, column)
-            if gains:
-                worst = min(gains, key=gains.__getitem__)
-                below = "; ".join(f"{s} {g:+.1f}" for s, g in gains.items() if g < -1) or "none"
+        for column in COLUMNS:
+            gains = {row["stream"]: gain(row, none[row["stream"]], column) for row in own}
+            known = {stream: found for stream, found in gains.items() if found}
+            if known:
+                worst = min(known, key=lambda stream: known[stream][0])
+                shown = {s: f"{mean:+.1f} ± {error:.1f}" for s, (mean, error) in known.items()}
+                below = "; ".join(f"{s} {shown[s]}" for s in known if known[s][0] < -1) or "none"
                 lines.append(
-                    f"{method}, {column}: worst {gains[worst]:+.1f} ({worst}); below -1: {below}"
+                    f"{method}, {column}: worst {shown[worst]} ({worst}); below -1: {below}"
                 )
     return lines
 
 
-def _gains(own: list[Row], none: Mapping[str, Row], column: str) -> dict[str, float]:
-    gains = {row["stream"]: row[column] - none[row["stream"]][column] for row in own}
-    return {stream: gain for stream, gain in gains.items() if not np.isnan(gain)}
-
-
-def _json(rows: list[Row]) -> str:
-    """No NaN, which JSON does not know."""
-    plain = [{k: None if v != v else v for k, v in row.items()} for row in rows]
-    return json.dumps(plain, indent=1) + "\n"
+def gain(row: Row, none: Row, column: str) -> tuple[float, float] | None:
+    """Points over none on the same pictures and their standard error; None if none is scored."""
+    change = 100 * (np.array(row["hits"][column]) - np.array(none["hits"][column]))
+    if not change.size:
+        return None
+    error = change.std(ddof=1) / np.sqrt(change.size) if change.size > 1 else float("nan")
+    return float(change.mean()), float(error)
 
 
 def main() -> None:
@@ -171,10 +189,15 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="streams averaged where few decide")
     parser.add_argument("--data-seed", type=int, default=0, help="which scenes")
     parser.add_argument("--out", type=Path, help="write the numbers here, as JSON")
+    parser.add_argument("--read", type=Path, nargs="+", help="files of --out; measures nothing")
     arguments = parser.parse_args()
     if not 8 <= arguments.queries <= IMAGES or arguments.draws < 1:
         parser.error(f"--queries must lie in 8..{IMAGES}, and --draws be at least 1")
 
+    if arguments.read:
+        files = [json.loads(file.read_text("utf-8")) for file in arguments.read]
+        print(report([row for rows in files for row in rows]))
+        return
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as compiled:
         # Adapters that differ in their rate alone are one program.
@@ -183,11 +206,8 @@ def main() -> None:
         for row in measure(bench, arguments.methods, arguments.draws):
             rows.append(row)
             if arguments.out:  # after every row: a run that is stopped leaves what it has
-                arguments.out.write_text(_json(rows), "utf-8")
-    for name, prefix in TABLES.items():
-        print(f"{name}, recall@1, {arguments.queries} queries, plain / calibrated:\n")
-        print(f"{table(rows, prefix)}\n")
-    print("\n".join(against_none(rows)))
+                arguments.out.write_text(json.dumps(rows) + "\n", "utf-8")
+    print(report(rows))
 
 
 if __name__ == "__main__":

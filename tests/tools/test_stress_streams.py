@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.stress_queries import BATCH, Pictures, stress_streams
-from benchmarks.stress_streams import against_none, table
+from benchmarks.stress_streams import COLUMNS, against_none, of_each, table
 
 COUNT = 128
 
@@ -65,25 +65,32 @@ def test_streams_hold_what_they_are_called(pictures, streams):
     assert {stress.rate for stress in streams.values()} == {1, 10, 100}
 
 
-def row(stream, method, **values):
-    columns = ("plain", "calibrated", "frozen_plain", "frozen_calibrated")
-    return {"stream": stream, "method": method, **dict.fromkeys(columns, 50.0), **values}
+def row(stream, method, **hits):
+    every = {key: [1.0, 0.0] for key in COLUMNS} | hits
+    means = {name: 100 * float(np.mean(own)) if own else None for name, own in every.items()}
+    return {"stream": stream, "method": method, "hits": every, **means}
+
+
+def test_every_picture_counts_once():
+    images, hits = np.array([7, 3, 7, 7, 7]), np.array([1, 0, 1, 0, 1])
+    np.testing.assert_allclose(of_each(hits, images), [0.0, 0.75])
+    assert of_each(hits[:0], images[:0]).size == 0
 
 
 def test_tables_and_what_is_lost_at_worst():
-    nan = float("nan")
     rows = [
         row("clean", "none"),
-        row("clean", "reex", plain=48.25, frozen_plain=51.0),
-        row("black images", "none", plain=nan, calibrated=nan),
-        row("black images", "reex", plain=nan, calibrated=nan, frozen_plain=40.0),
+        row("clean", "reex", plain=[0.9, 0.0], frozen_plain=[1.0, 0.5]),
+        row("black images", "none", plain=[], calibrated=[]),
+        row("black images", "reex", plain=[], calibrated=[], frozen_plain=[0.5, 0.0]),
     ]
     found = table(rows, "").splitlines()
     assert [cell.strip() for cell in found[0].split("|")[1:-1]] == ["stream", "none", "reex"]
-    assert "48.2 / 50.0" in found[2] and "- / -" in found[3]
+    assert "45.0 / 50.0" in found[2] and "- / -" in found[3]
     assert against_none(rows) == [
-        "reex, plain: worst -1.8 (clean); below -1: clean -1.8",
-        "reex, calibrated: worst +0.0 (clean); below -1: none",
-        "reex, frozen_plain: worst -10.0 (black images); below -1: black images -10.0",
-        "reex, frozen_calibrated: worst +0.0 (clean); below -1: none",
+        "reex, plain: worst -5.0 ± 5.0 (clean); below -1: clean -5.0 ± 5.0",
+        "reex, calibrated: worst +0.0 ± 0.0 (clean); below -1: none",
+        "reex, frozen_plain: worst -25.0 ± 25.0 (black images); "
+        "below -1: black images -25.0 ± 25.0",
+        "reex, frozen_calibrated: worst +0.0 ± 0.0 (clean); below -1: none",
     ]
