@@ -1,6 +1,6 @@
 """The public way to adapt: queries in, rankings out, the encoder a little better each time."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from reex_jax.adaptation.batches import agreed, choose_devices, in_parts, padded_rows
+from reex_jax.adaptation.batches import choose_devices, padded_rows, shared_batch
 from reex_jax.adaptation.encoder import Constants, query_encoder
 from reex_jax.adaptation.frozen import compile_embed
 from reex_jax.adaptation.fused import check_fusion, fused_encoder
@@ -17,6 +17,7 @@ from reex_jax.adaptation.inputs import plain_inputs, repaired_inputs
 from reex_jax.adaptation.items import checked_items
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.observed import ObservedAdapter, compile_correction
+from reex_jax.adaptation.pending import Embedded, PendingRanks, fetched
 from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.update import compile_update
@@ -157,8 +158,8 @@ class Adapter(ObservedAdapter):
             UserError: no queries, more than `batch_size`, or faulty ones (see the model's
                 `encode_*`).
         """
-        embeddings, diagnostics, count = self._padded(queries, learn=True)
-        return embeddings[:count], diagnostics
+        batch = self._embedded(queries, learn=True)
+        return batch.queries[: batch.real], fetched(batch.diagnostics)
 
     def embed(self, queries: Any) -> jax.Array:
         """Embeds one batch with what has been learned, and learns nothing: [B, d] float32 unit.
@@ -166,8 +167,8 @@ class Adapter(ObservedAdapter):
         Raises:
             UserError: see `adapt`.
         """
-        embeddings, _, count = self._padded(queries, learn=False)
-        return embeddings[:count]
+        batch = self._embedded(queries, learn=False)
+        return batch.queries[: batch.real]
 
     def rank(self, embeddings: ArrayLike, k: SupportsIndex = 10) -> SearchResult:
         """The k nearest gallery items of each embedding [B, d] float32; changes nothing.
@@ -180,7 +181,7 @@ class Adapter(ObservedAdapter):
         count, most = len(rows), self._settings.batch_size
         if 0 < count < most:  # few shapes compile
             rows = jnp.pad(rows, ((0, padded_rows(count, most, 1) - count), (0, 0)), mode="edge")
-        return self._ranked(rows, count, k, {})
+        return self._ranked(Embedded(rows, {}, None, count), k)
 
     def search(self, queries: Any, k: SupportsIndex = 10, *, learn: bool = True) -> SearchResult:
         """Learns from one batch, then ranks the k nearest gallery items of each query.
@@ -192,8 +193,7 @@ class Adapter(ObservedAdapter):
             UserError: k is not in 1..N; see `adapt`. Nothing has been learned then.
         """
         k = self._gallery.check_k(k)
-        embeddings, diagnostics, count = self._padded(queries, learn)
-        return self._ranked(embeddings, count, k, diagnostics)
+        return self._ranked(self._embedded(queries, learn), k)
 
     def similarities(self, queries: Any, *, learn: bool = True) -> np.ndarray:
         """Learns from one batch, then gives all cosines [B, N] float32; for small galleries.
@@ -201,8 +201,8 @@ class Adapter(ObservedAdapter):
         Raises:
             UserError: see `adapt`.
         """
-        embeddings, _, count = self._padded(queries, learn)
-        return self._gallery.cosines(embeddings)[:count]
+        batch = self._embedded(queries, learn)
+        return self._gallery.cosines(batch.queries)[: batch.real]
 
     def ranks(
         self,
@@ -214,6 +214,25 @@ class Adapter(ObservedAdapter):
     ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Learns from one batch, then says where right answers stand; the rest stays on the device.
 
+        Returns:
+            ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
+            "calibrated" unless calibration is off; and the diagnostics. See `begin_ranks`.
+        """
+        return self.begin_ranks(queries, answers, learn=learn, look=look).fetch()
+
+    def begin_ranks(
+        self,
+        queries: Any,
+        answers: np.ndarray,
+        *,
+        learn: bool = True,
+        look: Callable[[jax.Array], None] | None = None,
+    ) -> PendingRanks:
+        """`ranks` that are fetched later: the host prepares the next batch while the device works.
+
+        Batches are worked on in the order in which they were begun, whenever they are fetched.
+        Several processes wait for each other, as they agree on the size of the batch.
+
         Args:
             queries: see `adapt`.
             answers: [B, R] int32 gallery positions, -1 where a query has fewer. [0, R] where this
@@ -221,26 +240,20 @@ class Adapter(ObservedAdapter):
             learn: False leaves the state as it is; the diagnostics are "changed" then.
             look: called with the embeddings that are ranked [P, d], padding behind the real ones.
 
-        Returns:
-            ranks [B, R] int32, see `retrieval.ranks.ranks_of`: "plain" by cosine alone, and
-            "calibrated" unless calibration is off; and the diagnostics.
-
         Raises:
             UserError: see `adapt` and `ranks_of`; after a fault in the answers nothing has been
                 learned.
         """
         self._gallery.check_answers(answers)
-        embeddings, diagnostics, count = self._padded(queries, learn, idle=not len(answers))
-        missing = ((0, len(embeddings) - count), (0, 0))
+        batch = self._embedded(queries, learn, idle=not len(answers))
+        missing = ((0, len(batch.queries) - batch.real), (0, 0))
         padded = np.pad(answers, missing, constant_values=-1)
-        found = {"plain": self._gallery.ranks(embeddings, padded)[:count]}
-        if self._ranking.calibration != "off":
-            correction = self._correction_of(diagnostics)
-            ranks = self._gallery.ranks(embeddings, padded, correction)
-            found["calibrated"] = ranks[:count]
+        correction = self._correction_of(batch.changed)
+        ranks = self._gallery.begin_ranks(batch.queries, padded, correction)
         if look is not None:
-            look(embeddings)
-        return found, diagnostics
+            look(batch.queries)
+        named = dict(zip(("plain", "calibrated"), ranks, strict=False))
+        return PendingRanks(named, batch.diagnostics, batch.real)
 
     def rehearse(self, queries: Any, answers: np.ndarray) -> None:
         """Compiles what `ranks` of a batch of such a shape needs; learns nothing."""
@@ -248,42 +261,24 @@ class Adapter(ObservedAdapter):
         self.ranks(queries, answers)
         self._state = before
 
-    def _ranked(
-        self, embeddings: jax.Array, count: int, k: int, diagnostics: Mapping[str, float]
-    ) -> SearchResult:
-        scores, indices = self._gallery.best(embeddings, k, self._correction_of(diagnostics))
-        return SearchResult(indices[:count], scores[:count], diagnostics)
+    def _ranked(self, batch: Embedded, k: int) -> SearchResult:
+        correction = self._correction_of(batch.changed)
+        scores, indices = self._gallery.best(batch.queries, k, correction)
+        diagnostics = fetched(batch.diagnostics)
+        return SearchResult(indices[: batch.real], scores[: batch.real], diagnostics)
 
-    def _padded(
-        self, queries: Any, learn: bool, idle: bool = False
-    ) -> tuple[jax.Array, dict[str, float], int]:
-        """Padded embeddings [P, d] on the first device, diagnostics, and how many are real.
-
-        Of the queries of this process; `idle` says that they are padding.
-        """
-        inputs, shares = self._inputs(queries), jax.process_count()
-        count = len(jax.tree.leaves(inputs)[0])
-        if not 1 <= count <= self._settings.batch_size // shares:
-            share = f", shared by {shares} processes" if shares > 1 else ""
-            raise UserError(
-                f"a batch of {count} queries; give 1 to batch_size = {self._settings.batch_size}"
-                f"{share}"
-            )
-        count = 0 if idle and shares > 1 else count
-        most, inputs = agreed(count, inputs)
-        rows = padded_rows(shares * most, self._settings.batch_size, len(self._devices)) // shares
-        devices = len(self._devices) // shares
-        inputs = jax.tree.map(lambda x: in_parts(x, rows, devices), inputs)
-        mask = in_parts(np.ones(count, bool), rows, devices, mode="constant")
-        if not learn:
-            state = self._state
-            embeddings, changed = first_copy(
-                self._embed(self._replicated, state.parameters, state.calibration, inputs, mask)
-            )
-            return own_rows(embeddings), {"changed": float(changed)}, count
-        self._state, embeddings, diagnostics = self._update(
-            self._replicated, self._state, inputs, mask
+    def _embedded(self, queries: Any, learn: bool, idle: bool = False) -> Embedded:
+        """The batch of this process's queries; waits for nothing. `idle`: they are padding."""
+        devices, state = len(self._devices), self._state
+        inputs, mask, count = shared_batch(
+            self._inputs(queries), self._settings.batch_size, devices, idle
         )
-        embeddings, diagnostics = first_copy((embeddings, diagnostics))
-        values = {name: value.item() for name, value in diagnostics._asdict().items()}
-        return own_rows(embeddings), values, count
+        if learn:
+            self._state, *found = self._update(self._replicated, state, inputs, mask)
+            embeddings, diagnostics = first_copy(found)
+            return Embedded(own_rows(embeddings), diagnostics._asdict(), None, count)
+        embeddings, changed = self._embed(
+            self._replicated, state.parameters, state.calibration, inputs, mask
+        )
+        embeddings, first = first_copy((embeddings, changed))
+        return Embedded(own_rows(embeddings), {"changed": first}, changed, count)

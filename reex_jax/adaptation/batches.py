@@ -79,6 +79,34 @@ def agreed(count: int, inputs: Any) -> tuple[int, Any]:
     return most, lengthened(inputs, lengths)
 
 
+def shared_batch(
+    inputs: Any, batch_size: int, devices: int, idle: bool = False
+) -> tuple[Any, np.ndarray, int]:
+    """This process's part of a batch, padded and split over its devices.
+
+    Args:
+        inputs: arrays of the encoder, each with the queries as first axis.
+        batch_size: the most of all processes together.
+        devices: of all processes together.
+        idle: says that the queries are padding, where there are several processes.
+
+    Returns:
+        the inputs [own devices, rows, ...], which rows are real [own devices, rows], and how many.
+
+    Raises:
+        UserError: no queries, or more than the process's share.
+    """
+    shares, count = jax.process_count(), len(jax.tree.leaves(inputs)[0])
+    if not 1 <= count <= batch_size // shares:
+        share = f", shared by {shares} processes" if shares > 1 else ""
+        raise UserError(f"a batch of {count} queries; give 1 to batch_size = {batch_size}{share}")
+    count = 0 if idle and shares > 1 else count
+    most, inputs = agreed(count, inputs)
+    rows, own = padded_rows(shares * most, batch_size, devices) // shares, devices // shares
+    inputs = jax.tree.map(lambda x: in_parts(x, rows, own), inputs)
+    return inputs, in_parts(np.ones(count, bool), rows, own, mode="constant"), count
+
+
 def in_parts(
     x: np.ndarray, rows: int, devices: int, mode: Literal["edge", "constant"] = "edge"
 ) -> np.ndarray:

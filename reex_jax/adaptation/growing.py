@@ -49,7 +49,7 @@ class GrowingAdapter:
     _gallery: DeviceGallery
     _state: AdaptState
     _update: Any
-    _correct: Callable[[Any, jax.Array], jax.Array]
+    _correct: Callable[[Any, jax.Array, jax.Array | None], jax.Array]
 
     @property
     def parts(self) -> Parts:

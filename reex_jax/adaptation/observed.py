@@ -32,18 +32,20 @@ class ObservedAdapter(GrowingAdapter):
 
     def correction(self) -> jax.Array | None:
         """What ranking takes from each item's cosines: [N] float32; None without calibration."""
-        corrections = self._correction_of({})
+        corrections = self._correction_of(None)
         return None if corrections is None else first_copy(corrections)[: self._gallery.size]
 
-    def _correction_of(self, diagnostics: Mapping[str, float]) -> jax.Array | None:
+    def _correction_of(self, changed: jax.Array | None) -> jax.Array | None:
         """What ranking takes from each place, on every device: [devices, places] float32.
 
-        0 for queries of another sort than those that were learned from.
+        Waits for nothing. None without calibration.
+
+        Args:
+            changed: see `compile_correction`.
         """
         if self._ranking.calibration == "off":
             return None
-        corrections = self._correct(self._state.calibration, self._replicated.temperature)
-        return jnp.zeros_like(corrections) if diagnostics.get("changed") else corrections
+        return self._correct(self._state.calibration, self._replicated.temperature, changed)
 
     def first_items(
         self, embeddings: ArrayLike, k: int, diagnostics: Mapping[str, float]
@@ -62,7 +64,8 @@ class ObservedAdapter(GrowingAdapter):
         rows = jnp.asarray(np.pad(host, missing))  # one shape compiles
         corrections: dict[str, jax.Array | None] = {"plain": None}
         if self._ranking.calibration != "off":
-            corrections["calibrated"] = self._correction_of(diagnostics)
+            known = not diagnostics.get("changed")
+            corrections["calibrated"] = self._correction_of(None) if known else None
         temperature, k = self._constants.temperature, min(k, self._gallery.size)
         found = {}
         for ranking, correction in corrections.items():
@@ -77,20 +80,28 @@ class ObservedAdapter(GrowingAdapter):
 
 def compile_correction(
     ranking: Ranking, devices: Sequence[jax.Device]
-) -> Callable[[Calibration, jax.Array], jax.Array]:
+) -> Callable[[Calibration, jax.Array, jax.Array | None], jax.Array]:
     """What ranking takes from each item: [devices, places] float32, the same on every device.
 
-    Of (calibration, the model's temperature), both with a leading device axis. Without devices it
-    is computed on the first one alone, and other processes need not take part.
+    Of (calibration, the model's temperature, whether the queries are of another sort than those
+    that were learned from), all with a leading device axis. Other queries get 0; None for the last
+    is for queries that were learned from. Without devices it is computed on the first one alone,
+    and other processes need not take part.
     """
 
-    def own(state: Calibration, temperature: jax.Array) -> jax.Array:
-        return calibrated_correction(state, temperature, ranking)
+    def own(state: Calibration, temperature: jax.Array, changed: jax.Array | None) -> jax.Array:
+        corrections = calibrated_correction(state, temperature, ranking)
+        return corrections if changed is None else jnp.where(changed, 0.0, corrections)
 
     if devices:
         return jax.pmap(own, axis_name=AXIS, devices=devices)
-    alone = jax.jit(own)
-    return lambda state, temperature: alone(*first_copy((state, temperature)))[None]
+
+    @jax.jit
+    def alone(*first: Any) -> jax.Array:
+        return own(*jax.tree.map(lambda x: x[0], first))[None]
+
+    # The copies are unpacked inside of the program: outside each array would be one more of it.
+    return lambda *given: alone(*jax.tree.map(lambda x: x.addressable_shards[0].data, given))
 
 
 @jax.jit

@@ -24,7 +24,7 @@ from reex_jax.adaptation.state import AdaptState, initial_state
 from reex_jax.adaptation.update import Diagnostics, make_update
 from reex_jax.retrieval.calibration import correction
 from reex_jax.retrieval.part import Part
-from reex_jax.retrieval.ranks import answer_ranks
+from reex_jax.retrieval.ranks import ranks_by_each
 
 LANES = "lanes"
 _SHARE = 0.8
@@ -170,11 +170,12 @@ def compile_lanes(parts: Parts, devices: Sequence[jax.Device]) -> Any:
 
         def ranked(one: tuple[Any, ...]) -> tuple[jax.Array, jax.Array | None]:
             queries, calibration, answers = one
-            plain = answer_ranks(queries, gallery, answers)
             if parts.ranking.calibration == "off":
+                (plain,) = ranks_by_each(queries, gallery, answers, [None])
                 return plain, None
             hubs = correction(calibration, constants.temperature, parts.ranking)
-            return plain, answer_ranks(queries, gallery, answers, hubs)
+            plain, calibrated = ranks_by_each(queries, gallery, answers, [None, hubs])
+            return plain, calibrated
 
         # One stream after the other: in products of another shape the last bits differ, and an
         # answer might not equal itself.

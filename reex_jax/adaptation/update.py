@@ -22,7 +22,7 @@ from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
 from reex_jax.adaptation.replicas import AXIS, gather
 from reex_jax.adaptation.state import AdaptState, make_optimizer
-from reex_jax.retrieval.calibration import Calibration, arrive, observe
+from reex_jax.retrieval.calibration import Arrival, arrive, observe
 from reex_jax.retrieval.part import Part
 from reex_jax.settings.adaptation import AdaptSettings
 from reex_jax.settings.ranking import Ranking
@@ -58,9 +58,7 @@ class _View:
         stream: these behind the frozen front of the encoder.
         mask: of the whole batch.
         sources: the whole batch, embedded by the source model.
-        counted: rows that are real and no repeats of recent queries.
-        changed: whether the queries are of another sort than those before.
-        calibration: before this batch.
+        arrival: what the batch is to the queries before it.
         ranking: how ranking corrects for hubs.
         index: how many batches came before.
         key: of this batch.
@@ -73,9 +71,7 @@ class _View:
     stream: Stream
     mask: Bool[Array, " batch"]
     sources: Float[Array, "batch dim"]
-    counted: Bool[Array, " batch"]
-    changed: Bool[Array, ""]
-    calibration: Calibration
+    arrival: Arrival
     ranking: Ranking
     index: Int32[Array, ""]
     key: Key[Array, ""]
@@ -105,9 +101,9 @@ class _View:
             index=self.index,
             key=key,
             sources=self.sources,
-            counted=self.counted,
-            changed=self.changed,
-            calibration=self.calibration,
+            counted=self.arrival.counted,
+            changed=self.arrival.changed,
+            calibration=self.arrival.calibration,
             ranking=self.ranking,
             shuffled=shuffled,
             items=self.constants.items,
@@ -159,7 +155,9 @@ def make_update(
         if steps == 0:
             nothing = Diagnostics(jnp.float32(0), jnp.float32(1), jnp.int32(0), jnp.int32(0))
             queries = view.embed(state.parameters) if objective.learns else view.sources
-            return _seen(state, view, queries), queries, nothing
+            # No loss looks at hubs either: only ranking may.
+            hubs = ranking.calibration != "off"
+            return _seen(state, view, queries, hubs), queries, nothing
         state, (queries, losses, confident, skipped) = jax.lax.scan(
             one, state, jnp.arange(steps, dtype=jnp.int32)
         )
@@ -197,9 +195,7 @@ def _view(
         stream,
         mask,
         sources,
-        arrival.counted,
-        arrival.changed,
-        arrival.calibration,
+        arrival,
         ranking,
         state.batches,
         key,
@@ -207,15 +203,21 @@ def _view(
     )
 
 
-def _seen(state: AdaptState, view: _View, queries: Float[Array, "batch dim"]) -> AdaptState:
-    """The state after a batch that is ranked as `queries`."""
+def _seen(
+    state: AdaptState, view: _View, queries: Float[Array, "batch dim"], hubs: bool = True
+) -> AdaptState:
+    """The state after a batch that is ranked as `queries`; `hubs`: whether anything asks for them.
+
+    Queries of another sort are noticed in any case.
+    """
     constants = view.constants
+    part = Part(constants.gallery, constants.items, view.axis)
     calibration = observe(
-        view.calibration,
+        view.arrival.calibration,
         queries,
         view.sources,
-        view.counted,
-        Part(constants.gallery, constants.items, view.axis),
+        view.arrival.counted,
+        part if hubs else None,
         constants.temperature,
         view.ranking,
     )

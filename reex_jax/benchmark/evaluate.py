@@ -2,16 +2,19 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from reex_jax import hosts
 from reex_jax.adaptation.adapter import Adapter
+from reex_jax.adaptation.pending import PendingRanks
 from reex_jax.benchmark.compiling import Compilations, counted_compilations
+from reex_jax.benchmark.found import Asked, Found, RanksOf
 from reex_jax.benchmark.rehearsal import first_rows, rehearsed
 from reex_jax.benchmark.watch import Watch
 from reex_jax.datasets.retrieval_set import RetrievalSet
@@ -39,7 +42,9 @@ class Course:
 
     Attributes:
         queries_per_s: over the whole pass, making the queries included.
-        step_ms: median milliseconds of adapting to one batch and ranking it.
+        step_ms: median milliseconds from the ranks of one batch to those of the next. While one
+            is on its way the next is begun, unless somebody watches; where queries are made more
+            slowly than adapted to, this is how long making them takes.
         loss: mean over batches, of the last step on each; batches where it is not finite do not
             count, and None says that there is no other, or that the method never learns.
         confident: mean share of queries that the method trusted; likewise.
@@ -165,6 +170,13 @@ def made_batches(
     )
 
 
+class _InFlight(NamedTuple):
+    """A batch that was begun, and its queries."""
+
+    asked: Asked
+    ranks: PendingRanks
+
+
 def _adapt(
     adapter: Adapter,
     answers: np.ndarray,
@@ -175,41 +187,53 @@ def _adapt(
     compiled: Compilations,
     progress: bool,
     watch: Watch | None,
-) -> tuple[dict[str, dict[Stream, np.ndarray]], Course]:
-    """Ranking -> each stream's ranks [num_queries, R] int32, -1 for queries that were not asked."""
-    ranks: dict[str, dict[Stream, np.ndarray]] = {}
-    seconds, diagnostics, programs = [], [], []
-    before = 0.0 if watch is None else watch.aside
-    began = time.perf_counter()
+) -> tuple[RanksOf, Course]:
+    """The ranks of all processes, and how the pass went."""
+    found, running, seconds = Found(one.streams, answers.shape), deque[_InFlight](), list[float]()
+    # A watch asks what has been learned after each batch, and not yet from the next.
+    ahead = int(watch is None)
+
+    def clock() -> float:
+        return time.perf_counter() - (0.0 if watch is None else watch.aside)
+
+    began = last = clock()
+
+    def fetch() -> None:
+        nonlocal last
+        asked, pending = running.popleft()
+        ranks, how = pending.fetch()
+        found.add(asked, ranks, how)
+        now = clock()
+        seconds.append(now - last)
+        last = now
+        if watch is not None:
+            watch.batch(asked, ranks, how)
+        bar.update(min(batch_size, len(order) - bar.done))
+        if adapter.learns:
+            bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
+
+    programs = list[int]()
     texts, columns = one.direction == TEXT_TO_IMAGE, answers.shape[1]
     batches = rehearsed(adapter, batches, len(order), batch_size, columns, texts=texts)
+    last = clock()
     with Progress(len(order), unit="query", leave=False, label=str(one), shown=progress) as bar:
         for batch in batches:
-            step_began = time.perf_counter()
             asked = [order[i] for i in batch.indices[batch.mask]]
             right = answers[[position for _, position in asked]]
             inputs = first_rows(batch.inputs, max(1, len(asked)))
-            found, how = adapter.ranks(inputs, right, look=None if watch is None else watch.look)
-            for ranking, own in found.items():
-                if ranking not in ranks:
-                    ranks[ranking] = {s: np.full(answers.shape, -1, np.int32) for s in one.streams}
-                for (stream, position), query_ranks in zip(asked, own, strict=True):
-                    ranks[ranking][stream][position] = query_ranks
-            seconds.append(time.perf_counter() - step_began)
-            diagnostics.append(how)
-            if watch is not None:
-                watch.batch(asked, found, how)
+            look = None if watch is None else watch.look
+            running.append(_InFlight(asked, adapter.begin_ranks(inputs, right, look=look)))
+            if len(running) > ahead:  # the device has the next batch before it is done with one
+                fetch()
             programs.append(compiled.programs)
-            bar.update(min(batch_size, len(order) - bar.done))
-            if adapter.learns:
-                bar.notes(loss=f"{how['loss']:.3f}", confident=f"{how['confident']:.2f}")
-    whole = time.perf_counter() - began - (0.0 if watch is None else watch.aside - before)
-    late = programs[-1] - programs[0]
-    course = course_of(len(order) / whole, seconds, diagnostics, adapter.learns)
-    return _of_all(ranks), replace(course, compile_s=compiled.seconds, late_programs=late)
+        while running:
+            fetch()
+    whole, late = clock() - began, compiled.programs - programs[0]
+    course = course_of(len(order) / whole, seconds, found.diagnostics, adapter.learns)
+    return _of_all(found.ranks), replace(course, compile_s=compiled.seconds, late_programs=late)
 
 
-def _of_all(ranks: dict[str, dict[Stream, np.ndarray]]) -> dict[str, dict[Stream, np.ndarray]]:
+def _of_all(ranks: RanksOf) -> RanksOf:
     """The ranks that any process found."""
     return {
         ranking: {stream: hosts.gathered(own).max(axis=0) for stream, own in found.items()}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from reex_jax.adaptation.adapter import Adapter
 from reex_jax.adaptation.side_by_side import Batches, Ranks, SideBySide, streams_at_once
 from reex_jax.benchmark.compiling import counted_compilations
 from reex_jax.benchmark.evaluate import Course, Measured, Order, course_of, made_batches, result_of
+from reex_jax.benchmark.found import Asked, Found, RanksOf
 from reex_jax.datasets.retrieval_set import RetrievalSet
 from reex_jax.gsr.repairs import Repairs
 from reex_jax.models.two_tower import TwoTower
@@ -80,10 +81,6 @@ def measure_together(
             yield [_result(data, stream, ranks, positions, course) for stream in ranks["plain"]]
 
 
-RanksOf = dict[str, dict[Stream, np.ndarray]]
-Asked = list[tuple[Stream, int]]
-
-
 class _Joined(NamedTuple):
     """One batch of every pass, and the (stream, position) of its real queries by pass."""
 
@@ -98,27 +95,6 @@ def _result(
     return result_of(data, stream, asked, course)
 
 
-@dataclass
-class _Found:
-    """What was found of one pass so far."""
-
-    streams: tuple[Stream, ...]
-    shape: tuple[int, int]
-    ranks: RanksOf = field(default_factory=dict)
-    diagnostics: list[dict[str, float]] = field(default_factory=list)
-
-    def add(self, asked: Asked, by_ranking: dict[str, np.ndarray], how: dict[str, float]) -> None:
-        """A batch; one without queries says nothing."""
-        if not asked:
-            return
-        self.diagnostics.append(how)
-        for ranking, rows in by_ranking.items():
-            if ranking not in self.ranks:
-                self.ranks[ranking] = {s: np.full(self.shape, -1, np.int32) for s in self.streams}
-            for (stream, position), own in zip(asked, rows[: len(asked)], strict=True):
-                self.ranks[ranking][stream][position] = own
-
-
 def _adapt(
     together: SideBySide,
     passes: Sequence[Pass],
@@ -131,7 +107,7 @@ def _adapt(
 ) -> list[tuple[RanksOf, Course]]:
     """The ranks of every pass, see `evaluate`, and how it went."""
     together.start([one.streams[0].seed for one in passes])
-    found = [_Found(one.streams, answers.shape) for one in passes]
+    found = [Found(one.streams, answers.shape) for one in passes]
     seconds: list[float] = []
     total, label = sum(map(len, orders)), f"{len(passes)} passes side by side"
     began = last = time.perf_counter()
@@ -142,7 +118,8 @@ def _adapt(
             nonlocal last
             asked, ranks = running.pop(0)
             for own, queries, (by_ranking, how) in zip(found, asked, ranks.fetch(), strict=False):
-                own.add(queries, by_ranking, how)
+                if queries:  # one that has ended says nothing
+                    own.add(queries, by_ranking, how)
             active = sum(map(bool, asked))
             now = time.perf_counter()
             seconds.append((now - last) / active)

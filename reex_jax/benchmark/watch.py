@@ -70,7 +70,7 @@ class Watch:
     _hits: dict[str, list[np.ndarray]] = field(default_factory=dict)
     _ends: list[int] = field(default_factory=list)
     _clean: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    _seen: np.ndarray | None = None
+    _seen: jax.Array | None = None
 
     def begin(self) -> None:
         """Asks the clean queries before the first batch."""
@@ -78,7 +78,7 @@ class Watch:
 
     def look(self, embeddings: jax.Array) -> None:
         """Takes the embeddings of a batch as they are ranked."""
-        self._seen = np.asarray(embeddings)
+        self._seen = embeddings  # fetched when the batch is done
 
     def batch(
         self,

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from reex_jax.arrays import cosines
 from reex_jax.retrieval.chunks import DEFAULT_CHUNK, Chunk, scan_chunks
-from reex_jax.retrieval.part import Searched, as_part
+from reex_jax.retrieval.part import Part, Searched, as_part
 from reex_jax.retrieval.shift import Sort, follow, no_sort
 from reex_jax.retrieval.softmax import softmax_over
 from reex_jax.settings.ranking import Ranking
@@ -106,7 +106,7 @@ def observe(
     queries: Float[Array, "batch dim"],
     sources: Float[Array, "batch dim"],
     counted: Bool[Array, " batch"],
-    gallery: Searched,
+    gallery: Searched | None,
     temperature: Float[Array, ""],
     settings: Ranking,
     chunk: int = DEFAULT_CHUNK,
@@ -118,13 +118,33 @@ def observe(
         queries: as they are ranked; rows that are not finite count nothing.
         sources: of the source model, see `new_queries`.
         counted: from `new_queries`.
-        gallery: unit rows, or a part of them.
+        gallery: unit rows, or a part of them; None where nothing asks for hubs: no mass is added.
         temperature: the model's own.
         settings: say how.
         chunk: gallery rows at a time.
     """
-    part = as_part(gallery)
     counted &= jnp.isfinite(queries).all(axis=1)
+    mass = state.log_mass
+    if gallery is not None:
+        part = as_part(gallery)
+        mass = _added_mass(state, queries, counted, part, temperature, settings, chunk)
+    old = jnp.ones(state.recent.shape[0], bool)
+    order = jnp.argsort(jnp.concatenate([old, counted]), stable=True)[-state.recent.shape[0] :]
+    recent = jnp.concatenate([state.recent, sources])[order]
+    seen = state.seen + counted.sum(dtype=jnp.float32)
+    return state._replace(log_mass=mass, seen=seen, recent=recent)
+
+
+def _added_mass(
+    state: Calibration,
+    queries: Float[Array, "batch dim"],
+    counted: Bool[Array, " batch"],
+    part: Part,
+    temperature: Float[Array, ""],
+    settings: Ranking,
+    chunk: int,
+) -> Float[Array, " items"]:
+    """Each item's log mass with that of the counted queries."""
     queries = jnp.where(counted[:, None], queries, 0.0)
     t = settings.relative_temperature * temperature
     rows = jnp.zeros(queries.shape[0], jnp.float32)
@@ -144,12 +164,7 @@ def observe(
 
     own = part.own(state.log_mass)
     mass, _ = scan_chunks(add, own, queries, part, chunk=chunk)
-    mass = part.whole(mass)
-    old = jnp.ones(state.recent.shape[0], bool)
-    order = jnp.argsort(jnp.concatenate([old, counted]), stable=True)[-state.recent.shape[0] :]
-    recent = jnp.concatenate([state.recent, sources])[order]
-    seen = state.seen + counted.sum(dtype=jnp.float32)
-    return state._replace(log_mass=mass, seen=seen, recent=recent)
+    return part.whole(mass)
 
 
 def hubness(state: Calibration, settings: Ranking) -> Float[Array, " items"]:

@@ -33,6 +33,14 @@ class Chunk(NamedTuple):
     counted: Bool[Array, " chunk"]
     first: Int32[Array, ""]
 
+    def scores_less(self, taken: Float[Array, " own"] | None) -> Float[Array, "batch chunk"]:
+        """The scores minus another correction, of all of the device's rows; None for none."""
+        if taken is None:
+            return self.scores
+        size = self.positions.shape[0]
+        own = jax.lax.dynamic_slice_in_dim(taken, self.first, size)
+        return jnp.where(self.counted[None, :], _ordered(self.scores - own[None, :]), -jnp.inf)
+
 
 def scan_chunks(
     body: Callable[[Any, Chunk], tuple[Any, Any]],
@@ -67,8 +75,7 @@ def scan_chunks(
         scores = cosines(queries, gallery.chunk(first, chunk))
         if taken is not None:
             scores -= jax.lax.dynamic_slice_in_dim(taken, first, chunk)[None, :]
-        # lax.top_k puts -0.0 behind 0.0, though they are equal: a tie must go by position.
-        scores = jnp.where(scores == 0, 0.0, scores)
+        scores = _ordered(scores)
         own = first + jnp.arange(chunk, dtype=jnp.int32)
         positions = gallery.first + own
         counted = own >= start
@@ -79,6 +86,11 @@ def scan_chunks(
 
     starts = jnp.arange(0, size, chunk, dtype=jnp.int32)
     return jax.lax.scan(jax.checkpoint(step) if differentiable else step, carry, starts)
+
+
+def _ordered(scores: Float[Array, "batch chunk"]) -> Float[Array, "batch chunk"]:
+    """The same without -0.0: lax.top_k puts it behind 0.0, but a tie must go by position."""
+    return jnp.where(scores == 0, 0.0, scores)
 
 
 def joined(parts: Float[Array, "chunks chunk"], size: int) -> Float[Array, " {size}"]:

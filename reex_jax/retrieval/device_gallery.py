@@ -16,7 +16,7 @@ from reex_jax.errors import UserError
 from reex_jax.retrieval.confidence import sure_items
 from reex_jax.retrieval.part import AXIS, Part, as_float32
 from reex_jax.retrieval.placing import Placement, as_one_array, move_rows, write_rows
-from reex_jax.retrieval.ranks import answer_ranks, check_answers
+from reex_jax.retrieval.ranks import check_answers, ranks_by_each
 from reex_jax.retrieval.rows import Rows, read_pieces
 from reex_jax.retrieval.topk import best_items, check_widths
 from reex_jax.settings.gallery import GallerySettings
@@ -142,12 +142,22 @@ class DeviceGallery:
         """All cosines [B, N] float32; on the host."""
         return self._run(_cosines, "cosines", None, queries)[:, : self.size]
 
-    def ranks(
+    def begin_ranks(
         self, queries: jax.Array, answers: ArrayLike, corrections: jax.Array | None = None
-    ) -> np.ndarray:
-        """Where right answers stand, see `ranks_of`; on the host."""
+    ) -> tuple[jax.Array, ...]:
+        """Where right answers stand, see `ranks_of`; stays on the device, and waits for nothing.
+
+        Args:
+            queries: [B, d] float32.
+            answers: [B, R] int32.
+            corrections: as `best` takes them.
+
+        Returns:
+            ranks [B, R] int32 by cosine; with corrections also those by cosine minus correction.
+        """
         answers = jnp.asarray(answers, jnp.int32)
-        return self._run(_ranks, "ranks", corrections, queries, answers)
+        ranks = self._begin(_ranks, "ranks", corrections, queries, answers)
+        return tuple(ranks)
 
     def sure(
         self,
@@ -164,7 +174,13 @@ class DeviceGallery:
     def _run(
         self, work: Program, name: Any, corrections: jax.Array | None, *inputs: jax.Array
     ) -> Any:
-        """What a program of (gallery, correction, inputs) gives; on the host."""
+        """What `_begin` gives; on the host."""
+        return jax.device_get(self._begin(work, name, corrections, *inputs))
+
+    def _begin(
+        self, work: Program, name: Any, corrections: jax.Array | None, *inputs: jax.Array
+    ) -> Any:
+        """What a program of (gallery, correction, inputs) gives; on the first device."""
         split = self._placement.split
         if name not in self._programs:
             self._programs[name] = self._compiled(work, len(inputs))
@@ -174,7 +190,7 @@ class DeviceGallery:
         found = self._programs[name](rows, jnp.int32(self.size), corrections, *inputs)
         if split:
             found = jax.tree.map(lambda x: x.addressable_shards[0].data[0], found)
-        return jax.device_get(found)
+        return found
 
     def _compiled(self, work: Program, inputs: int) -> Program:
         axis = self.axis
@@ -241,5 +257,6 @@ def _ranks(
     correction: Float[Array, " places"] | None,
     queries: Float[Array, "batch dim"],
     answers: Int32[Array, "batch answers"],
-) -> Int32[Array, "batch answers"]:
-    return answer_ranks(queries, gallery, answers, correction)
+) -> tuple[Int32[Array, "batch answers"], ...]:
+    corrections = [None] if correction is None else [None, correction]
+    return ranks_by_each(queries, gallery, answers, corrections)

@@ -1,5 +1,6 @@
 """Where the right answers stand in each query's ranking, without the ranking itself."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -77,27 +78,54 @@ def answer_ranks(
     chunk: int = DEFAULT_CHUNK,
 ) -> Int32[Array, "batch answers"]:
     """`ranks_of` inside of compiled functions, of a gallery that may be split over devices."""
+    (ranks,) = ranks_by_each(queries, gallery, answers, [correction], chunk)
+    return ranks
+
+
+def ranks_by_each(
+    queries: Float[Array, "batch dim"],
+    gallery: Searched,
+    answers: Int32[Array, "batch answers"],
+    corrections: Sequence[Float[Array, " places"] | None],
+    chunk: int = DEFAULT_CHUNK,
+) -> tuple[Int32[Array, "batch answers"], ...]:
+    """`answer_ranks` by each of some corrections, at the cost of one in products with the gallery.
+
+    Args:
+        queries, gallery, answers, chunk: see `answer_ranks`.
+        corrections: None ranks by cosine alone.
+    """
     part = as_part(gallery)
+    own = [None if values is None else part.own(values) for values in corrections]
 
     # The answers' scores are read out of the same products that they are compared with: scores
     # computed in another shape may differ in the last bit and break ties.
-    def read(found: jax.Array, now: Chunk) -> tuple[jax.Array, None]:
+    def read(found: list[jax.Array], now: Chunk) -> tuple[list[jax.Array], None]:
         at = answers - now.positions[0]
         size = now.positions.shape[0]
         inside = (at >= 0) & (at < size) & now.counted[jnp.clip(at, 0, size - 1)]
-        scores = jnp.take_along_axis(now.scores, jnp.clip(at, 0, size - 1), axis=1)
-        return jnp.where(inside, scores, found), None
 
-    def count(before: jax.Array, now: Chunk) -> tuple[jax.Array, None]:
-        others, own = now.scores[:, None, :], answer_scores[:, :, None]
+        def one(found: jax.Array, taken: jax.Array | None) -> jax.Array:
+            scores = now.scores_less(taken)
+            own = jnp.take_along_axis(scores, jnp.clip(at, 0, size - 1), axis=1)
+            return jnp.where(inside, own, found)
+
+        return [one(*pair) for pair in zip(found, own, strict=True)], None
+
+    def count(before: list[jax.Array], now: Chunk) -> tuple[list[jax.Array], None]:
         not_earlier = now.positions[None, None, :] >= answers[:, :, None]
-        # Counts what the answer does not beat: NaN beats nothing, so it comes last, not first.
-        beaten = (own > others) | ((own == others) & not_earlier)
-        return before + (now.counted[None, None, :] & ~beaten).sum(axis=2, dtype=jnp.int32), None
 
-    nothing = jnp.zeros(answers.shape, jnp.float32)
-    answer_scores, _ = scan_chunks(read, nothing, queries, part, correction, chunk)
+        def one(before: jax.Array, answer_scores: jax.Array, taken: jax.Array | None) -> jax.Array:
+            others, own = now.scores_less(taken)[:, None, :], answer_scores[:, :, None]
+            # Counts what the answer does not beat: NaN beats nothing, so it comes last, not first.
+            beaten = (own > others) | ((own == others) & not_earlier)
+            return before + (now.counted[None, None, :] & ~beaten).sum(axis=2, dtype=jnp.int32)
+
+        return [one(*three) for three in zip(before, answer_scores, own, strict=True)], None
+
+    nothing = [jnp.zeros(answers.shape, jnp.float32) for _ in own]
+    answer_scores, _ = scan_chunks(read, nothing, queries, part, chunk=chunk)
     answer_scores = part.sum(answer_scores)  # one device has each, the others 0
-    none = jnp.zeros(answers.shape, jnp.int32)
-    before, _ = scan_chunks(count, none, queries, part, correction, chunk)
-    return jnp.where(answers >= 0, part.sum(before), -1)
+    none = [jnp.zeros(answers.shape, jnp.int32) for _ in own]
+    before, _ = scan_chunks(count, none, queries, part, chunk=chunk)
+    return tuple(jnp.where(answers >= 0, rows, -1) for rows in part.sum(before))

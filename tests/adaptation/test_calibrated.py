@@ -76,6 +76,8 @@ def test_off_ranks_by_cosines(make, tokens, golden):
     off = make(ranking=Ranking(calibration="off"))
     off.adapt(tokens[:8])
     assert off.correction() is None
+    seen = off.state.calibration
+    assert seen.seen == 8 and (seen.log_mass == -1e30).all(), "hubs that nothing asks for cost time"
     scores = off.similarities(tokens[8:16])
     order = np.argsort(-scores, axis=1, kind="stable")
     np.testing.assert_array_equal(off.search(tokens[8:16], k=96).indices, order)

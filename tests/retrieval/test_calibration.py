@@ -130,6 +130,17 @@ def test_repeats_are_those_of_a_loop():
     np.testing.assert_array_equal(wanted, [True, False, False, True, True, True, True, False])
 
 
+def test_without_a_gallery_queries_are_remembered_and_no_hubs():
+    ranking, batch = Ranking(), jnp.asarray(STREAM[0])
+    before, counted = seen(STREAM[1:2], ranking), jnp.array([True, False, True, True])
+    given = (before, batch, batch, counted)
+    found = observe(*given, None, TEMPERATURE, ranking)
+    wanted = observe(*given, jnp.asarray(GALLERY), TEMPERATURE, ranking)
+    np.testing.assert_array_equal(found.log_mass, before.log_mass)
+    np.testing.assert_array_equal(found.recent, wanted.recent)
+    assert found.seen == wanted.seen == 4
+
+
 def test_another_sort_of_queries_begins_anew():
     """Two sorts, one behind the other: from the second on only it has been seen."""
     ranking, centre = Ranking(prior=0.0), 3 * np.eye(WIDTH, dtype=np.float32)[:2]

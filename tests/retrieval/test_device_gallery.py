@@ -56,11 +56,15 @@ def check(gallery, rows):
             at = np.take_along_axis(cosines, order[:, :k], axis=1)
             np.testing.assert_allclose(scores, at, rtol=1e-5, atol=1e-6)
         answers = np.array([[0, len(rows) - 1], [3, -1], [1, 1], [7, 2], [5, 0]], np.int32)
-        ranks = gallery.ranks(queries, answers, corrections)
-        places = np.argsort(order, axis=1)
-        for query, row in enumerate(answers):
-            found = [-1 if answer < 0 else places[query, answer] for answer in row]
-            np.testing.assert_array_equal(ranks[query], found)
+        both = gallery.begin_ranks(queries, answers, corrections)
+        by_cosine = np.argsort(-cosines, axis=1, kind="stable")
+        orders = [by_cosine] if correction is None else [by_cosine, order]
+        assert len(both) == len(orders) and all(isinstance(own, jax.Array) for own in both)
+        for ranks, own in zip(both, orders, strict=True):
+            places = np.argsort(own, axis=1)
+            for query, row in enumerate(answers):
+                found = [-1 if answer < 0 else places[query, answer] for answer in row]
+                np.testing.assert_array_equal(ranks[query], found)
 
 
 @pytest.mark.parametrize("devices", [1, 8])
