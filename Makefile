@@ -72,7 +72,7 @@ docs: $(DOCS_READY)
 
 test: $(READY) lint docs
 	@echo "Running the tests."
-	@$(RUN) -m pytest -q -n 2
+	@$(RUN) -m pytest -q -n 2 --dist worksteal
 
 slow: $(READY)
 	@$(RUN) -m pytest -q -m slow

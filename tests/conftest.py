@@ -54,14 +54,21 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Many tests make the same adapter: its update step takes seconds to compile, and is read back in
-# a tenth of that. A folder for each process, since writing is not atomic.
-_COMPILED = tempfile.mkdtemp(prefix="reex_jax_tests_")
-atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
-jax.config.update("jax_compilation_cache_dir", _COMPILED)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-# Commands that tests start share the folder, and leave that of the user alone.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _COMPILED)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+# a tenth of that. Workers share the folder of the process that starts them; a cache of limited size
+# is one that JAX locks.
+_FOLDER = "REEX_JAX_TESTS_COMPILED"
+if _FOLDER not in os.environ:
+    os.environ[_FOLDER] = tempfile.mkdtemp(prefix="reex_jax_tests_")
+    atexit.register(shutil.rmtree, os.environ[_FOLDER], ignore_errors=True)
+_CACHE = {
+    "jax_compilation_cache_dir": os.environ[_FOLDER],
+    "jax_compilation_cache_max_size": 4 * 2**30,
+    "jax_persistent_cache_min_compile_time_secs": 0.2,
+}
+for _name, _value in _CACHE.items():
+    jax.config.update(_name, _value)
+    # Commands that tests start share it, and leave that of the user alone.
+    os.environ.setdefault(_name.upper(), str(_value))
 
 
 def _script(name: str):
