@@ -8,7 +8,8 @@ answers. Weights are random, since time does not depend on them. Ours and PyTorc
 that other work on the machine meets both; "ratio" is the median of PyTorch's time over ours, turn
 by turn. "peak share" is the tower's matrix work over what one large matrix product reaches on the
 same device. PyTorch's are left out where torch is not installed; for texts it is timed at our
-length and at CLIP's 77 tokens. Both get pictures as bytes. What fails is named in its row, and the
+length and at CLIP's 77 tokens. "streamed" is a batch of many, each fetched while the next is being
+worked on. Both get pictures as bytes. What fails is named in its row, and the
 rest goes on. Run it on a machine that does nothing else; `benchmarks.step_parts` says how much of a
 step is neither tower nor search.
 """
@@ -26,7 +27,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.measuring import Row, Run, alternate, matrix_peak, reason, release, write_rows
+from benchmarks.measuring import (
+    Row,
+    Run,
+    alternate,
+    matrix_peak,
+    reason,
+    release,
+    seconds,
+    write_rows,
+)
 from reex_jax.adaptation.adapter import Adapter
 from reex_jax.models.clip.api import Clip
 from reex_jax.models.clip.config import ClipConfig, TextConfig, VisionConfig
@@ -136,6 +146,7 @@ def measure_case(arguments: argparse.Namespace, clip: Clip, case: Row, peak: flo
     steps = 0 if method == "none" else arguments.steps
     work = tower_flops(shape, query, batch, length, steps)
     found: Row = {"step_ms": 1e3 * own, "queries_per_s": batch / own}
+    found["streamed_ms"] = 1e3 * streamed(ours, inputs, answers)
     found["peak_share"] = None if arguments.last_layers else work / own / peak
     for name, theirs in times.items():
         if name != "ours":
@@ -145,6 +156,20 @@ def measure_case(arguments: argparse.Namespace, clip: Clip, case: Row, peak: flo
     failed |= failures
     notes = "; ".join(f"{name}: {why}" for name, why in failed.items())
     return found | ({"failed": notes} if notes else {})
+
+
+def streamed(adapter: Adapter, inputs: np.ndarray, answers: np.ndarray, batches: int = 8) -> float:
+    """Seconds of a batch where its ranks are fetched while the device works on the next."""
+
+    def run() -> None:
+        before = adapter.begin_ranks(inputs, answers)
+        for _ in range(batches - 1):
+            after = adapter.begin_ranks(inputs, answers)
+            before.fetch()
+            before = after
+        before.fetch()
+
+    return seconds(run) / batches
 
 
 def torch_runs(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from reex_jax.models.attention import attend
 from reex_jax.models.clip.config import TextConfig
 from reex_jax.models.transformer import (
     ACTIVATIONS,
-    attend,
     layer_norm,
     product_precision,
     run_blocks,

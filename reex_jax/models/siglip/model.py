@@ -13,11 +13,11 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from reex_jax.arrays import unit
+from reex_jax.models.attention import attend
 from reex_jax.models.siglip.config import SiglipConfig, SiglipTextConfig, SiglipVisionConfig
 from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
 from reex_jax.models.transformer import (
     ACTIVATIONS,
-    attend,
     layer_norm,
     linear_layers,
     product_precision,
