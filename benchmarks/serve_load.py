@@ -2,6 +2,7 @@
 
     python -m benchmarks.serve_load                        # the table, about ten minutes
     python -m benchmarks.serve_load --items 2000 --seconds 2 --clients 1,8 --memory-seconds 5
+    python -m benchmarks.serve_load --backend usearch      # the same over a back end's candidates
 
 It builds an index of random unit vectors, starts `python -m reex_jax.serve` on it, on the loopback
 device only, and ends it. Every answer is checked: the status must be 200, or 503 with Retry-After,
@@ -30,6 +31,7 @@ from reex_jax.index.manifest import Manifest
 from reex_jax.index.rows import Row
 from reex_jax.index.writer import IndexWriter
 from reex_jax.models.load import load_model
+from reex_jax.settings.search import BACKENDS
 
 COLOURS = ("red", "blue", "green", "yellow", "black", "white", "purple", "orange")
 SHAPES = ("circle", "square", "triangle", "star", "ring", "heart", "cross", "diamond")
@@ -64,10 +66,16 @@ HEAD = (
 
 
 class Server:
-    """`python -m reex_jax.serve` on an index, as a process."""
+    """`python -m reex_jax.serve` on an index, as a process.
+
+    Attributes:
+        backend: of every one, see `search.backend`.
+    """
+
+    backend = "exact"
 
     def __init__(self, index: Path, *options: str) -> None:
-        self.index, self.options = index, options
+        self.index, self.options = index, (f"--serve.search.backend={self.backend}", *options)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -298,7 +306,9 @@ def main() -> None:
     parser.add_argument("--clients", default="1,2,4,8,16,32,64")
     parser.add_argument("--memory-seconds", type=float, default=120.0)
     parser.add_argument("--only", choices=("table", "faults"), default=None)
+    parser.add_argument("--backend", default=Server.backend, choices=BACKENDS)
     args = parser.parse_args()
+    Server.backend = args.backend
     clients = [min(int(count), 64) for count in args.clients.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         # Programs that one service compiled, the next one finds.

@@ -13,6 +13,7 @@ from typing import Any
 from reex_jax.commands.arguments import Arguments
 from reex_jax.commands.compile_cache import use_compile_cache
 from reex_jax.index import open_index
+from reex_jax.index.backends.load import check_installed, make_backend, open_backend
 from reex_jax.models.load import load_model
 from reex_jax.service.app import make_app
 from reex_jax.service.demo import DEMO, DemoIndex, make_demo
@@ -23,6 +24,7 @@ from reex_jax.service.run import bound_socket, run_app
 from reex_jax.settings.machine import AUTO
 from reex_jax.settings.methods import Methods
 from reex_jax.settings.scenes import TUNED
+from reex_jax.settings.search import EXACT
 from reex_jax.settings.service import TOKEN_VARIABLE, Service
 
 
@@ -31,6 +33,7 @@ def serve(arguments: Arguments) -> None:
     settings: Service = arguments.settings
     token = os.environ.get(TOKEN_VARIABLE, "")
     settings.check_token(token)
+    check_installed(settings.search)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     logging.getLogger("reex_jax").setLevel(logging.INFO)
     bound = bound_socket(settings.host, settings.port)
@@ -54,12 +57,14 @@ def load_parts(index: str, settings: Service) -> Parts:
     opened.check_model(model)
     place = Path(settings.state) if settings.state else _beside(Path(index))
     folder = writable_folder(place)
+    exact = settings.search.backend == EXACT
     return make_parts(
         model,
         name,
         opened,
         settings,
         folder,
+        backend=None if exact else open_backend(opened, settings.search),
         remote=(folder_learner, (str(index), name, settings, folder)),
     )
 
@@ -87,6 +92,7 @@ def _demo_parts(settings: Service) -> Parts:
     own = settings.settings if settings.settings != Methods() else TUNED
     settings = replace(settings, noise=True, settings=own)
     folder = writable_folder(Path(settings.state or "demo-state"))
+    exact = settings.search.backend == EXACT
     light: Any = DemoIndex(index.ids, (), index.embeddings, ())
     return make_parts(
         model,
@@ -95,6 +101,7 @@ def _demo_parts(settings: Service) -> Parts:
         settings,
         folder,
         demo=demo,
+        backend=None if exact else make_backend(index.embeddings, settings.search),
         remote=(demo_learner, (light, settings, folder)),
     )
 

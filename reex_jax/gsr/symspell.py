@@ -19,6 +19,7 @@ from reex_jax.gsr.words import Piece
 _VERSION = 3
 _PER_EDIT = -3.0  # log likelihood of one edit
 _MOST = 12  # candidates for a word
+_MOST_FOUND = 50_000  # words whose candidates are kept: a service runs for months
 _RARER = 1 / 100  # than a repair, for each edit after the first
 _SHORT = 4  # letters of words with many neighbours
 _SHORTEST = 2  # letters left of a word without its odd signs
@@ -85,6 +86,8 @@ class SymSpellRewriter:
         if piece.known:
             return ((piece.word, 0.0),)
         if piece.word not in self._found:
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
             self._found[piece.word] = find_candidates(piece.word, self.dictionary)
         return self._found[piece.word]
 

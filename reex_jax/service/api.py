@@ -136,6 +136,8 @@ class Api:
                 "items": len(parts.index),
                 "modality": parts.index.modality,
                 "model": parts.model_name,
+                "backend": settings.search.backend,
+                "candidates": parts.engine.reach,
                 "methods": [*settings.methods, "none"],
                 "calibration": settings.ranking.calibration,
                 "repair": settings.gsr.rewriter or None,

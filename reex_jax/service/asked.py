@@ -116,10 +116,10 @@ class Answer:
     """What a search found.
 
     Attributes:
-        ranked: the ranking.
+        ranked: the ranking; shorter than k where a back end named fewer.
         before: the source model's own, if it was wanted.
-        entropy: of the scores' softmax over the gallery, divided by log N: 0 is certain, 1 knows
-            nothing.
+        entropy: of the scores' softmax over the N items that it was ranked among, divided by
+            log N: 0 is certain, 1 knows nothing.
         confident: whether that is among the lowest of recent queries.
         weight: of the repair, in [0, 1]; None without repair.
         learned: batches that the model had learned from.

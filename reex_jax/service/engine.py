@@ -13,9 +13,11 @@ import numpy as np
 from PIL import Image
 
 from reex_jax.adaptation.encoder import Constants, QueryEncoder, query_encoder
+from reex_jax.index.backends.protocol import SearchBackend
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.service.asked import Answer, Ask, Lane, Ranked, View, features_of_asks
-from reex_jax.service.programs import embedding, fuse, padded, rank
+from reex_jax.service.gallery import CandidateGallery, Corrections, ExactGallery, Gallery
+from reex_jax.service.programs import embedding, padded
 from reex_jax.settings.choices import QUERIES
 from reex_jax.settings.service import UNADAPTED, Service
 
@@ -31,11 +33,11 @@ class _Published(NamedTuple):
 
     Attributes:
         views: of each lane.
-        corrections: [1 + lanes, N] on the device; the first row is 0: no calibration.
+        corrections: 1 + lanes rows; the first takes nothing: no calibration.
     """
 
     views: Mapping[Lane, View]
-    corrections: jax.Array
+    corrections: Corrections
 
 
 class _Row(NamedTuple):
@@ -48,17 +50,23 @@ class _Row(NamedTuple):
 class Engine:
     """The model and the gallery, for one thread that answers and one that publishes."""
 
-    def __init__(self, model: TwoTower, embeddings: np.ndarray, settings: Service) -> None:
-        """Puts the gallery on the device; `warm_up` compiles.
+    def __init__(
+        self,
+        model: TwoTower,
+        embeddings: np.ndarray,
+        settings: Service,
+        backend: SearchBackend | None = None,
+    ) -> None:
+        """Puts the gallery on the device if it is searched exactly; `warm_up` compiles.
 
         Args:
             model: that made the embeddings.
             embeddings: [N, d] float32 or float16 unit rows.
             settings: checked ones.
+            backend: over these rows, names each query's candidates; None: all items are.
         """
         self._model, self._settings = model, settings
-        self._gallery = jnp.asarray(np.asarray(embeddings, np.float32))
-        self._temperature = jnp.float32(model.temperature)
+        self._gallery = _gallery(model, embeddings, settings, backend)
         self._encoders = {query: self._encoder(query) for query in QUERIES}
         self._constants = {q: self._constants_of(e) for q, e in self._encoders.items()}
         self._embed = {query: embedding(e) for query, e in self._encoders.items()}
@@ -67,13 +75,13 @@ class Engine:
         )
         self._lock = threading.Lock()
         views = {lane: View(self._encoders[lane.query].parameters, None) for lane in self.lanes}
-        self._published = _Published(
-            views, jnp.zeros((1 + len(self.lanes), len(embeddings)), jnp.float32)
-        )
+        self._published = _Published(views, self._gallery.no_corrections(1 + len(self.lanes)))
         self._recent = {lane: deque[float](maxlen=_RECENT) for lane in self.lanes}
 
-    def __len__(self) -> int:
-        return self._gallery.shape[0]
+    @property
+    def reach(self) -> int:
+        """How many items a query is ranked among, at most."""
+        return self._gallery.reach
 
     def view(self, lane: Lane) -> View:
         """What a lane's answers go by now."""
@@ -89,12 +97,12 @@ class Engine:
         """
         structure = jax.tree.structure(self._encoders[lane.query].parameters)
         parameters = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in leaves])
-        row = 0.0 if view.correction is None else jnp.asarray(view.correction)
         with self._lock:  # two lanes at once would lose one
             views, corrections = self._published
             views = {**views, lane: replace(view, parameters=parameters)}
             at = 1 + self.lanes.index(lane)
-            self._published = _Published(views, corrections.at[at].set(row))
+            corrections = self._gallery.corrected(corrections, at, view.correction)
+            self._published = _Published(views, corrections)
 
     def answer(self, asks: Sequence[Ask]) -> list[Answer]:
         """Answers a batch; one thread at a time.
@@ -170,9 +178,9 @@ class Engine:
         return query_encoder(self._model, query, getattr(learning, f"{query}_parameters"))
 
     def _constants_of(self, encoder: QueryEncoder) -> Constants:
-        return Constants(
-            encoder.frozen, encoder.parameters, self._gallery, self._temperature, jnp.float32(0)
-        )
+        none: Any = None  # embedding looks at no gallery
+        temperature = jnp.float32(self._model.temperature)
+        return Constants(encoder.frozen, encoder.parameters, none, temperature, jnp.float32(0))
 
     def _embedded(
         self, asks: Sequence[Ask], published: _Published
@@ -194,18 +202,14 @@ class Engine:
     def _fuse(
         self, asks: Sequence[Ask], both: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        sizes, rows = self._settings.batch_sizes, np.stack(both)
-        features = features_of_asks(asks)
-        fused = fuse(
+        rows = np.stack(both)
+        return self._gallery.fuse(
             self._settings.fusion,
             self._settings.gsr.fusion_settings,
-            padded(rows[: len(asks)], sizes),
-            padded(rows[len(asks) :], sizes),
-            type(features)(*(padded(part, sizes) for part in features)),
-            self._gallery,
-            self._temperature,
+            rows[: len(asks)],
+            rows[len(asks) :],
+            features_of_asks(asks),
         )
-        return jax.device_get(fused)
 
     def _embed_rows(self, rows: Sequence[_Row], published: _Published) -> list[np.ndarray]:
         """Embeds rows of all lanes, those of one lane together; equal rows once."""
@@ -228,27 +232,23 @@ class Engine:
         queries: Sequence[np.ndarray],
         which: Sequence[int],
         ks: Sequence[int],
-        corrections: jax.Array,
+        corrections: Corrections,
     ) -> list[tuple[Ranked, float]]:
         answers: list[tuple[Ranked, float]] = []
-        sizes = self._settings.batch_sizes
         for part in _parts(range(len(queries)), self._most):
             wanted = max(ks[i] for i in part)
             k = next(size for size in self._k_sizes() if size >= wanted)
-            rows = padded(np.stack([queries[i] for i in part]), sizes)
-            lanes = padded(np.asarray([which[i] for i in part], np.int32), sizes)
-            best: Any = jax.device_get(
-                rank(rows, lanes, self._gallery, corrections, self._temperature, k)
-            )
-            answers += [
-                (Ranked(best.positions[at, : ks[i]], best.scores[at, : ks[i]]),
-                 float(best.entropy[at]))
-                for at, i in enumerate(part)
-            ]  # fmt: skip
+            rows, lanes = np.stack([queries[i] for i in part]), [which[i] for i in part]
+            best = self._gallery.rank(rows, np.asarray(lanes, np.int32), corrections, k)
+            for at, i in enumerate(part):
+                positions, scores = np.asarray(best.positions[at]), np.asarray(best.scores[at])
+                there = np.flatnonzero(positions >= 0)[: ks[i]]
+                ranked = Ranked(positions[there], scores[there])
+                answers.append((ranked, float(best.entropy[at])))
         return answers
 
     def _k_sizes(self) -> list[int]:
-        most = min(self._settings.limits.k, len(self))
+        most = min(self._settings.limits.k, self.reach)
         return [*(size for size in K_SIZES if size < most), most]
 
     @property
@@ -259,6 +259,16 @@ class Engine:
         recent = self._recent[lane]
         recent.append(entropy)
         return bool(entropy <= np.quantile(recent, self._settings.confident_share))
+
+
+def _gallery(
+    model: TwoTower, embeddings: np.ndarray, settings: Service, backend: SearchBackend | None
+) -> Gallery:
+    if backend is None:
+        return ExactGallery(embeddings, model.temperature, settings.batch_sizes)
+    return CandidateGallery(
+        embeddings, backend, settings.candidates, model.temperature, settings.batch_sizes
+    )
 
 
 def stacked(model: TwoTower, query: str, rows: Sequence[np.ndarray]) -> np.ndarray:

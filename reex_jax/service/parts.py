@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from reex_jax.index.backends.protocol import SearchBackend
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.service.asked import Ask, Lane, Searched, View
 from reex_jax.service.demo import Demo
@@ -85,6 +86,7 @@ def make_parts(
     folder: Path,
     *,
     demo: Demo | None = None,
+    backend: SearchBackend | None = None,
     remote: tuple[Any, tuple[Any, ...]] | None = None,
 ) -> Parts:
     """Puts a service together; nothing runs yet.
@@ -96,6 +98,7 @@ def make_parts(
         settings: checked ones.
         folder: where what was learned is kept.
         demo: samples, if the index has some.
+        backend: over the index's embeddings, names each query's candidates; None: all items are.
         remote: (function, arguments) that make a `Learner` in another process; None: here.
 
     Raises:
@@ -103,7 +106,7 @@ def make_parts(
     """
     metrics, history = Metrics(), History(folder)
     metrics.items.set(len(index))
-    engine = Engine(model, index.embeddings, settings)
+    engine = Engine(model, index.embeddings, settings, backend)
     repairs = load_repairs(settings.gsr)
     teacher = None
     if settings.learning.on:

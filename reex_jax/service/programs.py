@@ -13,7 +13,7 @@ from reex_jax.adaptation.encoder import Constants, QueryEncoder
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
 from reex_jax.retrieval.chunks import Chunk, scan_chunks
-from reex_jax.retrieval.part import as_part
+from reex_jax.retrieval.part import Part, as_part
 from reex_jax.settings.repair import FusionSettings
 
 CHUNK = 8192
@@ -57,6 +57,29 @@ def fuse(
     return FUSIONS[rule](original, repaired, features, gallery, temperature, settings)
 
 
+@partial(jax.jit, static_argnums=(0, 1))
+def fuse_own(
+    rule: str,
+    settings: FusionSettings,
+    original: Float[Array, "rows dim"],
+    repaired: Float[Array, "rows dim"],
+    features: FusionFeatures,
+    items: Float[Array, "rows own dim"],
+    counts: Int32[Array, " rows"],
+    temperature: Float[Array, ""],
+) -> tuple[Float[Array, "rows dim"], Float[Array, " rows"]]:
+    """`fuse` where each row has a gallery of its own: the first `counts` of its `items`."""
+
+    def one(original: Any, repaired: Any, features: Any, items: Any, count: Any) -> Any:
+        own, rows = Part(items, count), (original[None], repaired[None])
+        single = FusionFeatures(*(part[None] for part in features))
+        fused, weight = FUSIONS[rule](*rows, single, own, temperature, settings)
+        return fused[0], weight[0]
+
+    found: tuple[jax.Array, jax.Array] = jax.vmap(one)(original, repaired, features, items, counts)
+    return found
+
+
 @partial(jax.jit, static_argnums=5)
 def rank(
     queries: Float[Array, "rows dim"],
@@ -79,7 +102,44 @@ def rank(
         temperature: of the softmax whose entropy is wanted.
         k: from 1 to N.
     """
-    size, rows = gallery.shape[0], queries.shape[0]
+    return _best(queries, which, as_part(gallery), corrections, temperature, k)
+
+
+@partial(jax.jit, static_argnums=5)
+def rank_own(
+    queries: Float[Array, "rows dim"],
+    items: Float[Array, "rows own dim"],
+    counts: Int32[Array, " rows"],
+    corrections: Float[Array, "rows own"],
+    temperature: Float[Array, ""],
+    k: int,
+) -> Best:
+    """`rank` where each query has a gallery of its own: the first `counts` of its `items`.
+
+    Positions are those among its items; where there are fewer than k, the last scores are minus
+    infinity.
+    """
+
+    def one(query: Any, items: Any, count: Any, correction: Any) -> Best:
+        first = jnp.zeros(1, jnp.int32)
+        part = Part(items, count)
+        best = _best(query[None], first, part, correction[None], temperature, k)
+        return Best(*(value[0] for value in best))
+
+    found: Best = jax.vmap(one)(queries, items, counts, corrections)
+    return found
+
+
+def _best(
+    queries: jax.Array,
+    which: jax.Array,
+    part: Part,
+    corrections: jax.Array,
+    temperature: jax.Array,
+    k: int,
+) -> Best:
+    """See `rank`."""
+    size, rows = part.places, queries.shape[0]
 
     def merge(best: Any, now: Chunk) -> tuple[Any, None]:
         places, counted, chunk = now.positions, now.counted, now.positions.shape[0]
@@ -103,11 +163,13 @@ def rank(
         jnp.zeros(rows, jnp.float32),
         jnp.zeros(rows, jnp.float32),
     )
-    last, _ = scan_chunks(merge, nothing, queries, as_part(gallery), chunk=CHUNK)
+    last, _ = scan_chunks(merge, nothing, queries, part, chunk=CHUNK)
     scores, positions, peak, mass, weighted = last
     # H = log Z - sum p logit, both in units of the largest logit, so that nothing overflows.
     entropy = jnp.log(mass) + peak - weighted / mass
-    entropy = jnp.clip(entropy / jnp.log(jnp.float32(max(size, 2))), 0.0, 1.0)
+    number = jnp.maximum(part.count, 2).astype(jnp.float32)
+    # A query that is not finite, or that has no items, has no mass: it knows nothing.
+    entropy = jnp.where(mass > 0, jnp.clip(entropy / jnp.log(number), 0.0, 1.0), 1.0)
     cosines = scores + corrections[which[:, None], positions]
     return Best(cosines, positions, entropy)
 

@@ -140,7 +140,9 @@ class Teacher:
                 while self._turn():
                     pass
                 break
-            except LearnerGoneError:
+            except Exception as error:  # of a process that died, or that cannot learn as it is
+                if not isinstance(error, LearnerGoneError):
+                    _log.exception("the learner failed")
                 self.ready = False
                 self.metrics.learner_ends.inc()
                 self.history.add("learner ended")
@@ -182,7 +184,7 @@ class Teacher:
             elif self._calm() and not self._ending:
                 self.learner.call("warm_up", *self._cold.popleft())
             if ending or self._save_due():
-                self._save()
+                self._save_or_say()
         finally:
             self._busy = False
         return not ending
@@ -266,6 +268,16 @@ class Teacher:
         self.history.save()
         self._saved_at = time.monotonic()
         return saved
+
+    def _save_or_say(self) -> None:
+        """As `_save`; a full disk must not end learning, the next save may fit."""
+        try:
+            self._save()
+        except LearnerGoneError:
+            raise
+        except Exception as error:
+            _log.error("what was learned could not be saved: %s", error)
+            self._saved_at = time.monotonic()
 
     def _save_due(self) -> bool:
         late = time.monotonic() - self._saved_at >= self.save_s > 0

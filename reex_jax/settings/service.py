@@ -20,6 +20,7 @@ from reex_jax.settings.fields import Settings, section, setting
 from reex_jax.settings.methods import METHODS, Methods
 from reex_jax.settings.ranking import Ranking
 from reex_jax.settings.repair import RepairSettings
+from reex_jax.settings.search import EXACT, Search
 
 LEARNERS = ("auto", "process", "thread")
 UNADAPTED = "none"
@@ -96,6 +97,9 @@ class Service(Settings):
     batch_sizes: tuple[int, ...] = setting(
         (1, 4, 8, 16, 32), "rows that steps are padded to", integers(1, 4096)
     )
+    candidates: int = setting(
+        200, "items of a query that search.backend names; exact looks at all", integer(1, 4096)
+    )
     state: str = setting("", "folder of what was learned; '' for INDEX-state", path)
     save_minutes: float = setting(5.0, "between two saves of it; 0: only at the end", number(0))
     confident_share: float = setting(
@@ -105,6 +109,7 @@ class Service(Settings):
     log_requests: bool = setting(False, "a line for each request, without its content", flag)
     limits: Limits = section(Limits, "what a request may cost")
     learning: Learning = section(Learning, "how it learns")
+    search: Search = section(Search, "what finds the nearest items")
     ranking: Ranking = section(Ranking, "how ranking corrects for hubs")
     gsr: RepairSettings = section(
         lambda: RepairSettings(rewriter="channel"), "what repairs text queries"
@@ -112,11 +117,22 @@ class Service(Settings):
     settings: Methods = section(Methods, "of each method")
 
     def check_together(self) -> None:
-        """Refuses batch sizes out of order."""
+        """Refuses batch sizes out of order, and searches that could not be done so."""
         if list(self.batch_sizes) != sorted(self.batch_sizes):
             raise UserError(
                 f"batch_sizes is {self.batch_sizes}; write them in rising order, for example "
                 f"{tuple(sorted(self.batch_sizes))}"
+            )
+
+        if self.search.backend == EXACT and self.search.devices:
+            raise UserError(
+                f"search.devices is {self.search.devices}, but the service searches exactly on one "
+                "device; leave it 0"
+            )
+        if self.search.backend != EXACT and self.candidates < self.limits.k:
+            raise UserError(
+                f"candidates is {self.candidates}, but limits.k lets requests ask for "
+                f"{self.limits.k} results; set candidates to at least that, or limits.k lower"
             )
 
     def check_token(self, token: str) -> None:

@@ -1,5 +1,6 @@
 """Serving an index: what is refused before anything loads, and a whole life of the process."""
 
+import importlib
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import httpx2
 import pytest
 
 from reex_jax.commands.list import SERVE
-from reex_jax.commands.serve import load_parts
+from reex_jax.commands.serve import load_parts, serve
 from reex_jax.commands.start import read_arguments
 from reex_jax.datasets.scenes import SceneImages
 from reex_jax.errors import UserError
@@ -40,6 +41,24 @@ def test_an_address_that_is_taken_is_refused():
             bound_socket("127.0.0.1", port)
     with pytest.raises(UserError, match=r"serve\.host"):
         bound_socket("192.0.2.1", 0)
+
+
+def test_a_back_end_that_is_not_installed_is_refused_first(tmp_path, monkeypatch):
+    found = importlib.import_module
+
+    def without(name):
+        if name.startswith("reex_jax."):
+            return found(name)
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    nothing = f"--index={tmp_path / 'nothing'}"
+    for backend in ("usearch", "faiss", "qdrant"):
+        options = [nothing, "--serve.port=0", f"--serve.search.backend={backend}"]
+        with pytest.raises(UserError, match=r"pip install 'reex_jax\[search\]'"):
+            serve(read_arguments(SERVE, options))
+    with pytest.raises(UserError, match=r"serve\.search\.backend"):
+        read_arguments(SERVE, [nothing, "--serve.search.backend=usaerch"])
 
 
 def test_no_index_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from reex_jax.gsr import symspell
 from reex_jax.gsr.dictionary import load_dictionary
 from reex_jax.gsr.repair import NoRewriter, Repair
 from reex_jax.gsr.symspell import SymSpellRewriter, confidence_of
@@ -65,6 +66,14 @@ def test_same_text_same_repair_in_any_order(rewriter, dictionary):
     again = {r.text: r for r in SymSpellRewriter(dictionary).rewrite(texts[::-1])}
     assert forward == again
     assert SymSpellRewriter(dictionary).identity == f"symspell/3 dictionary={dictionary.digest}"
+
+
+def test_words_that_are_kept_have_a_bound(dictionary, monkeypatch):
+    monkeypatch.setattr(symspell, "_MOST_FOUND", 3)
+    kept, texts = SymSpellRewriter(dictionary), ["teh dgo", "a blak hrse", "teh grean tre"]
+    once = [SymSpellRewriter(dictionary).repair(text) for text in texts]
+    assert [kept.repair(text) for text in texts * 2] == once * 2
+    assert len(kept._found) <= 3
 
 
 def test_none_is_the_identity():

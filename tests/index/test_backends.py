@@ -1,12 +1,15 @@
 """Every back end against a loop in NumPy: found, added, removed; approximate ones nearly."""
 
 import builtins
+import errno
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from reex_jax.errors import UserError
 from reex_jax.index import open_index
+from reex_jax.index.backends import load
 from reex_jax.index.backends.exact import ExactSearch
 from reex_jax.index.backends.load import open_backend
 from reex_jax.index.rows import Row
@@ -108,8 +111,6 @@ def test_a_graph_is_kept_grows_and_is_made_anew(toy, unit_rows, monkeypatch, nam
     first = saved.read_bytes()
     added = []
 
-    from reex_jax.index.backends import load
-
     original = load._GRAPHS[name].add
 
     def counted(self, rows):
@@ -130,6 +131,18 @@ def test_a_graph_is_kept_grows_and_is_made_anew(toy, unit_rows, monkeypatch, nam
         writer.remove([0])
     assert len(open_backend(open_index(folder), Search(backend=name))) == 199
     assert list((folder / "rows-2").glob(f"graph-*.{name}"))
+
+
+def test_a_folder_that_is_only_read_keeps_no_graph(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise OSError(errno.EROFS, "read-only file system")
+
+    class Graph:
+        save = refused
+
+    monkeypatch.setattr(Path, "unlink", refused)  # as Linux has it, even of what is not there
+    load._save(Graph(), tmp_path / "graph.usearch")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_library_is_named(toy, unit_rows, monkeypatch):

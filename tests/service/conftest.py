@@ -42,13 +42,13 @@ def settings():
 
 @pytest.fixture(scope="session")
 def make_service(model, scenes, settings):
-    """(folder, token, **changes of settings) -> a running service's client and its parts."""
+    """(folder, token, backend, **changes of settings) -> a running service's client and parts."""
 
     @contextmanager
-    def make(folder, token="", **changes):
+    def make(folder, token="", backend=None, **changes):
         index, demo = scenes
         changed = replace(settings, **changes)
-        parts = make_parts(model, "bundled", index, changed, folder, demo=demo)
+        parts = make_parts(model, "bundled", index, changed, folder, demo=demo, backend=backend)
         if parts.teacher:
             parts.teacher.warm = ()  # a test compiles what it needs
         with TestClient(make_app(parts, token), base_url="http://localhost") as client:

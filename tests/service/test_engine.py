@@ -176,20 +176,15 @@ def test_half_of_the_queries_count_as_confident(model, scenes, settings, asks):
     assert entropies[confident].mean() < entropies[~confident].mean()
 
 
-def test_nothing_compiles_after_the_warm_up(engine, model, asks, caplog):
+def test_nothing_compiles_after_the_warm_up(engine, model, scenes, asks, caplog):
     lane = Lane("text", "reex")
-    published(engine, lane, adapter_of(model, engine))
+    published(engine, lane, adapter(model, scenes, "text", "reex"))
     picture = Ask(Lane("image", "reex"), model.prepare_image(_grey()), 20, compare=True)
     with caplog.at_level(logging.WARNING), jax.log_compiles():
         for count in range(1, 6):
             engine.answer([*asks(lane, TEXTS[:count], compare=True), picture])
         engine.answer(asks(lane, ["a red ball " * 30]))
     assert not [r for r in caplog.records if "XLA compilation" in r.getMessage()]
-
-
-def adapter_of(model, engine) -> Adapter:
-    rows = np.asarray(engine._gallery)
-    return Adapter(model, rows, query="text", method="reex", parameters="block_layer_norms")
 
 
 def _grey():

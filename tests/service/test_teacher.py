@@ -25,6 +25,7 @@ class Noted:
 
     def __init__(self):
         self.calls, self.gate, self.dies, self.starts = [], threading.Event(), False, 0
+        self.fails = set()
         self.gate.set()
 
     def start(self):
@@ -42,6 +43,9 @@ class Noted:
             if arguments[1] == "bad":
                 raise ValueError("bad batch")
         self.calls.append((name, *arguments))
+        if name in self.fails:
+            self.fails.remove(name)
+            raise OSError(f"{name}: no space left")
         if name == "restore":
             return [], []
         if name == "reset":
@@ -163,6 +167,28 @@ def test_a_learner_that_ends_is_started_again(start, wait_until, monkeypatch):
     assert learner.learned() == [(LANE, 1)]
     events = [event["what"] for event in made.history.latest()]
     assert events == ["learner ended", "learned", "put back"]
+
+
+def test_a_full_disk_does_not_end_learning(start, wait_until, caplog):
+    made, learner, _ = start(save_s=0.05)
+    learner.fails = {"save"}
+    made.offer([ask()])
+    wait_until(lambda: learner.calls.count(("save",)) == 2)
+    assert "could not be saved: save: no space left" in caplog.text
+    made.offer([ask()])
+    wait_until(lambda: len(learner.learned()) == 2)
+    assert learner.starts == 1
+
+
+def test_a_learner_that_fails_otherwise_is_started_again(start, wait_until, monkeypatch, caplog):
+    monkeypatch.setattr(teacher_module, "_RETRY_S", 0.01)
+    monkeypatch.setattr(teacher_module, "_CALM_S", 0.0)
+    made, learner, _ = start()
+    learner.fails = {"warm_up"}
+    made._cold.append((LANE, 1))
+    made.offer([ask()])
+    wait_until(lambda: learner.starts == 2 and made.ready)
+    assert "the learner failed" in caplog.text
 
 
 def test_compiles_while_there_is_nothing_to_do(start, wait_until):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reex_jax.index.backends.protocol import check_search, kept_after, optional
+from reex_jax.index.backends.protocol import LIBRARIES, check_search, kept_after, optional
 from reex_jax.settings.search import Search
 
 
@@ -18,7 +18,7 @@ class FaissGraph:
         Raises:
             UserError: faiss is not installed.
         """
-        self._library, self._settings = optional("faiss", "faiss-cpu"), settings
+        self._library, self._settings = optional(*LIBRARIES["faiss"]), settings
         self._dim = rows.shape[1]
         self._graph = self._empty() if file is None else self._library.read_index(str(file))
         self.add(rows[len(self) :])

@@ -2,21 +2,47 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from reex_jax.errors import UserError
 from reex_jax.index.backends.exact import ExactSearch
 from reex_jax.index.backends.faiss_graph import FaissGraph
-from reex_jax.index.backends.protocol import SearchBackend
+from reex_jax.index.backends.protocol import LIBRARIES, SearchBackend, optional
 from reex_jax.index.backends.qdrant import QdrantSearch
 from reex_jax.index.backends.usearch_graph import UsearchGraph
 from reex_jax.index.opened import Index
-from reex_jax.settings.search import Search
+from reex_jax.settings.search import EXACT, Search
 
 _GRAPHS: dict[str, type[UsearchGraph] | type[FaissGraph]] = {
     "usearch": UsearchGraph,
     "faiss": FaissGraph,
 }
+
+
+def check_installed(settings: Search) -> None:
+    """Refuses a back end whose library is missing, before anything is loaded for it.
+
+    Raises:
+        UserError: says what to install.
+    """
+    if settings.backend in LIBRARIES:
+        optional(*LIBRARIES[settings.backend])
+
+
+def make_backend(rows: np.ndarray, settings: Search) -> SearchBackend:
+    """Makes a back end over rows [N, D]; a graph is kept nowhere.
+
+    Raises:
+        UserError: a library is missing, or a server does not answer.
+    """
+    if settings.backend == EXACT:
+        return ExactSearch(rows, settings.devices)
+    if settings.backend == "qdrant":
+        return QdrantSearch(rows, settings)
+    return _GRAPHS[settings.backend](rows, settings)
 
 
 def open_backend(index: Index, settings: Search) -> SearchBackend:
@@ -28,10 +54,8 @@ def open_backend(index: Index, settings: Search) -> SearchBackend:
     Raises:
         UserError: a library is missing, or a server does not answer.
     """
-    if settings.backend == "exact":
-        return ExactSearch(index.embeddings, settings.devices)
-    if settings.backend == "qdrant":
-        return QdrantSearch(index.embeddings, settings)
+    if settings.backend not in _GRAPHS:
+        return make_backend(index.embeddings, settings)
     make, place = _GRAPHS[settings.backend], _graph_file(index, settings)
     size = _saved_size(place)
     if size is not None and size <= len(index):
@@ -72,4 +96,5 @@ def _save(graph: UsearchGraph | FaissGraph, place: Path) -> None:
         graph.save(place)
         place.with_suffix(".json").write_text(json.dumps({"items": len(graph)}), "utf-8")
     except Exception:  # a full disk, a folder that is only read: then it is built each time
-        place.unlink(missing_ok=True)
+        with suppress(OSError):  # there nothing can be taken away either
+            place.unlink(missing_ok=True)

@@ -1,11 +1,22 @@
 """What a search back end is, and what all of them share."""
 
 import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
 from reex_jax.errors import UserError
+
+LIBRARIES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "usearch": ("usearch.index", "usearch"),
+        "faiss": ("faiss", "faiss-cpu"),
+        "qdrant": ("qdrant_client", "qdrant-client"),
+    }
+)
+"""Back ends that need a library -> its module and its package."""
 
 
 class SearchBackend(Protocol):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reex_jax.errors import UserError
-from reex_jax.index.backends.protocol import Keys, check_search, optional
+from reex_jax.index.backends.protocol import LIBRARIES, Keys, check_search, optional
 from reex_jax.settings.search import Search
 
 _BATCH = 1000
@@ -24,7 +24,7 @@ class QdrantSearch:
         Raises:
             UserError: qdrant-client is not installed, or the server does not answer.
         """
-        self._library = optional("qdrant_client", "qdrant-client")
+        self._library = optional(*LIBRARIES["qdrant"])
         self._name, self._dim, self._keys = settings.collection, rows.shape[1], Keys(0)
         place = settings.qdrant
         try:

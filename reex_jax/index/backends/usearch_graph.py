@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reex_jax.index.backends.protocol import Keys, check_search, optional
+from reex_jax.index.backends.protocol import LIBRARIES, Keys, check_search, optional
 from reex_jax.settings.search import Search
 
 
@@ -22,7 +22,7 @@ class UsearchGraph:
         Raises:
             UserError: usearch is not installed.
         """
-        library = optional("usearch.index", "usearch")
+        library = optional(*LIBRARIES["usearch"])
         self._dim = rows.shape[1]
         self._graph = library.Index(
             ndim=self._dim,
