@@ -6,10 +6,8 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
-from reex_jax.models.attention import attend
 from reex_jax.models.clip.config import TextConfig
 from reex_jax.models.transformer import (
     ACTIVATIONS,
@@ -22,42 +20,6 @@ from reex_jax.models.transformer import (
 CONFIG = TextConfig(
     hidden_size=12, intermediate_size=20, num_hidden_layers=3, num_attention_heads=2
 )
-
-
-def softmax_loop(query, key, value, causal):
-    """Attention [b, t, n, h] in float64, one query token at a time."""
-    result = np.zeros_like(query, np.float64)
-    batch, length, heads, dim = query.shape
-    for b, t, n in np.ndindex(batch, length, heads):
-        seen = t + 1 if causal else length
-        logits = np.array([query[b, t, n] @ key[b, s, n] for s in range(seen)]) / math.sqrt(dim)
-        weights = np.exp(logits - logits.max())
-        result[b, t, n] = (weights / weights.sum()) @ value[b, :seen, n]
-    return result
-
-
-@pytest.mark.parametrize("causal", [False, True])
-def test_attention_equals_a_loop(causal):
-    rng = np.random.default_rng(0)
-    query, key, value = 2 * rng.standard_normal((3, 2, 5, 3, 4))
-    ours = attend(
-        *(jnp.float32(part) for part in (query, key, value)),
-        causal=causal,
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    np.testing.assert_allclose(ours, softmax_loop(query, key, value, causal), atol=2e-6)
-
-
-def test_softmax_is_float32_in_bfloat16_attention():
-    query = jnp.ones((1, 2, 1, 4), jnp.bfloat16)
-    text = str(
-        jax.make_jaxpr(lambda q: attend(q, q, q, causal=True, precision=jax.lax.Precision.DEFAULT))(
-            query
-        )
-    )
-    exponentials = [line for line in text.splitlines() if "= exp" in line]
-    assert exponentials
-    assert all(":f32[" in line for line in exponentials)
 
 
 def test_activations_are_the_two_of_clip():
