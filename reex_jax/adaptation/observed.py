@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from reex_jax.adaptation.growing import GrowingAdapter
-from reex_jax.adaptation.replicas import first_copy, replicate
+from reex_jax.adaptation.replicas import first_copy, first_shards, replicate
 from reex_jax.adaptation.state import AdaptState
 from reex_jax.retrieval.calibration import Calibration
 from reex_jax.retrieval.calibration import correction as calibrated_correction
@@ -100,8 +100,7 @@ def compile_correction(
     def alone(*first: Any) -> jax.Array:
         return own(*jax.tree.map(lambda x: x[0], first))[None]
 
-    # The copies are unpacked inside of the program: outside each array would be one more of it.
-    return lambda *given: alone(*jax.tree.map(lambda x: x.addressable_shards[0].data, given))
+    return lambda *given: alone(*first_shards(given))
 
 
 @jax.jit

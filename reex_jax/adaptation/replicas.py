@@ -53,6 +53,18 @@ def first_copy(tree: Any) -> Any:
     return jax.tree.map(lambda x: x.addressable_shards[0].data[0], tree)
 
 
+def first_shards(tree: Any) -> Any:
+    """As `first_copy`, but each array keeps its leading axis, for a program that takes it away.
+
+    Outside of a program every array would need one of its own. All lie on the first device in the
+    same way, whether they were copied there or come from a step: else the program that takes them
+    would be compiled once for each way.
+    """
+    shards = jax.tree.map(lambda x: x.addressable_shards[0].data, tree)
+    (device,) = jax.tree.leaves(shards)[0].devices()
+    return jax.device_put(shards, device)
+
+
 def gather(x: Shaped[Array, " own *rest"]) -> Shaped[Array, " batch *rest"]:
     """The rows of all devices, on each; under an axis named AXIS."""
     return jax.lax.all_gather(x, AXIS, tiled=True)
