@@ -1,6 +1,8 @@
 """Strict settings for every test: shapes are checked, and nothing is promoted in silence.
 
-Eight fake CPU devices let sharded code run on a laptop; the flag must be set before JAX starts.
+Eight fake CPU devices let sharded code run on a laptop. Most of the tests' time is compilation of
+programs that run once on small arrays, so LLVM leaves out what makes code fast. Both are flags that
+must be set before JAX starts.
 """
 
 import atexit
@@ -11,8 +13,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ["XLA_FLAGS"] = " ".join(
+    (
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=8",
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_parallel_codegen_split_count=2",
+    )
 ).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 

@@ -38,7 +38,7 @@ def serve(arguments: Arguments) -> None:
     logging.getLogger("reex_jax").setLevel(logging.INFO)
     bound = bound_socket(settings.host, settings.port)
     parts = load_parts(arguments.options["index"], settings)
-    run_app(make_app(parts, token), bound, lambda at: _greet(at, parts))
+    run_app(make_app(parts, token), parts, bound, lambda at: _greet(at, parts))
 
 
 def load_parts(index: str, settings: Service) -> Parts:

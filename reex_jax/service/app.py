@@ -1,7 +1,6 @@
 """The service as an ASGI application."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,7 +14,6 @@ from reex_jax.service.door import Door
 from reex_jax.service.parts import Parts
 from reex_jax.settings.service import is_loopback
 
-_log = logging.getLogger(__name__)
 _OWN = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -29,11 +27,16 @@ def make_app(parts: Parts, token: str = "") -> ASGIApp:
     api = Api(parts, page_files())
     routes = api.routes()
 
+    def report(beginning: "asyncio.Future[None]") -> None:
+        error = None if beginning.cancelled() else beginning.exception()
+        if error:
+            parts.fail(error)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         parts.searcher.gather.start()
         beginning = asyncio.get_running_loop().run_in_executor(None, parts.begin)
-        beginning.add_done_callback(_report)
+        beginning.add_done_callback(report)
         yield
         await asyncio.gather(beginning, return_exceptions=True)
         await parts.end()
@@ -61,8 +64,3 @@ async def _missing(request: Request, error: Exception) -> JSONResponse:
     status = getattr(error, "status_code", 404)
     said = "no such address; /docs lists all" if status == 404 else "another method is needed"
     return JSONResponse({"error": said}, status)
-
-
-def _report(beginning: "asyncio.Future[None]") -> None:
-    if not beginning.cancelled() and beginning.exception():
-        _log.error("the service cannot begin: %s", beginning.exception())

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Parts:
         metrics: counts.
         stage: what `begin` is doing.
         ready: whether searches are answered.
+        failure: why it could not begin; "" where nothing is wrong.
+        give_up: is called then.
     """
 
     model_name: str
@@ -55,6 +57,8 @@ class Parts:
     repairs: TextRepairs | None
     stage: str = "loading"
     ready: bool = field(default=False)
+    failure: str = ""
+    give_up: Callable[[], None] = field(default=lambda: None)
 
     def begin(self) -> None:
         """Compiles and loads whatever a request needs; may take a minute, in a thread."""
@@ -65,6 +69,12 @@ class Parts:
             self.repairs.warm_up()
         self.engine.warm_up(self._say)
         self.ready, self.stage = True, "ready"
+
+    def fail(self, error: BaseException) -> None:
+        """After `begin` failed: without it no search would ever be answered."""
+        self.failure, self.stage = f"{type(error).__name__}: {error}", "failed"
+        _log.error("the service cannot begin: %s", self.failure)
+        self.give_up()
 
     async def end(self) -> None:
         """Answers what is under way, keeps what was learned."""

@@ -8,6 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from reex_jax.errors import UserError
+from reex_jax.service.parts import Parts
 
 _GRACE_S = 10  # for answers under way, when the service ends
 _KEEP_ALIVE_S = 30
@@ -41,13 +42,17 @@ def address_of(bound: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def run_app(app: ASGIApp, bound: socket.socket, said: Callable[[str], None]) -> None:
+def run_app(app: ASGIApp, parts: Parts, bound: socket.socket, said: Callable[[str], None]) -> None:
     """Serves until SIGTERM or Ctrl-C, then ends in order; the signal is raised again.
 
     Args:
         app: what is served.
+        parts: what it works with.
         bound: where.
         said: is told where it is found.
+
+    Raises:
+        UserError: it could not begin; it has ended then.
     """
     config = uvicorn.Config(
         app,
@@ -62,4 +67,8 @@ def run_app(app: ASGIApp, bound: socket.socket, said: Callable[[str], None]) -> 
         ws="none",
     )
     said(address_of(bound))
-    uvicorn.Server(config).run(sockets=[bound])
+    server = uvicorn.Server(config)
+    parts.give_up = lambda: setattr(server, "should_exit", True)
+    server.run(sockets=[bound])
+    if parts.failure:
+        raise UserError(f"the service could not begin: {parts.failure}")

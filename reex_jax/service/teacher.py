@@ -130,7 +130,8 @@ class Teacher:
         with self._changed:
             self._ending = True
             self._changed.notify()
-        self._thread.join(_END_S)
+        if self._thread.is_alive():  # else it ended, or the learner did not start
+            self._thread.join(_END_S)
         self.learner.stop()
 
     def _run(self) -> None:
