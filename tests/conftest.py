@@ -105,3 +105,4 @@ def programs_do_not_pile_up():
     yield
     jax.clear_caches()
     gc.collect()
+    gc.freeze()  # else every later collection walks through dictionaries of millions of words
