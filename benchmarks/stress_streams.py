@@ -16,7 +16,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,14 @@ def prepare(data_seed: int, queries: int) -> Bench:
     return Bench(clip, clip.encode_texts(data.captions), pictures, answers)
 
 
-def measure(bench: Bench, methods: Iterable[str], draws: int) -> Iterator[Row]:
-    """A row for every stream and method."""
-    for stress in tqdm(list(stress_streams(bench.pictures, draws)), unit="stream", disable=None):
+def measure(bench: Bench, methods: Iterable[str], draws: int, only: Sequence[str]) -> Iterator[Row]:
+    """A row for every stream whose name holds a word of `only`, or for all, and every method."""
+    streams = [
+        stress
+        for stress in stress_streams(bench.pictures, draws)
+        if not only or any(word in stress.name for word in only)
+    ]
+    for stress in tqdm(streams, unit="stream", disable=None):
         for method in methods:
             yield bench.measure(method, stress)
 
@@ -187,6 +192,7 @@ def main() -> None:
     default = ("none", "tent", "tcr", "reex")
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=default)
     parser.add_argument("--draws", type=int, default=3, help="streams averaged where few decide")
+    parser.add_argument("--only", nargs="+", default=(), help="words of the streams' names")
     parser.add_argument("--data-seed", type=int, default=0, help="which scenes")
     parser.add_argument("--out", type=Path, help="write the numbers here, as JSON")
     parser.add_argument("--read", type=Path, nargs="+", help="files of --out; measures nothing")
@@ -203,7 +209,7 @@ def main() -> None:
         # Adapters that differ in their rate alone are one program.
         jax.config.update("jax_compilation_cache_dir", compiled)
         bench = prepare(arguments.data_seed, arguments.queries)
-        for row in measure(bench, arguments.methods, arguments.draws):
+        for row in measure(bench, arguments.methods, arguments.draws, arguments.only):
             rows.append(row)
             if arguments.out:  # after every row: a run that is stopped leaves what it has
                 arguments.out.write_text(json.dumps(rows) + "\n", "utf-8")
