@@ -29,6 +29,7 @@ from tqdm import tqdm
 from benchmarks.stress_queries import Pictures, Queries, Stress, draw_pictures, stress_streams
 from reex_jax import Adapter, Clip, load_clip
 from reex_jax.datasets.scenes import load_scenes
+from reex_jax.errors import UserError
 from reex_jax.retrieval.metrics import best_ranks
 from reex_jax.settings.choices import IMAGE_TO_TEXT
 from reex_jax.settings.methods import METHODS
@@ -74,6 +75,12 @@ class Bench:
     def measure(self, method: str, stress: Stress) -> Row:
         """The means over the stream's draws."""
         began = time.perf_counter()
+        row: Row
+        try:
+            self.adapter(method, stress)
+        except UserError:  # a rate beyond reason
+            row = {"stream": stress.name, "method": method, "refused": True}
+            return row | dict.fromkeys(COLUMNS) | {"hits": {name: [] for name in COLUMNS}}
         rows = [self._draw(self.adapter(method, stress), stress, one) for one in stress.draws]
         hits = {name: np.concatenate([row["hits"][name] for row in rows]) for name in COLUMNS}
         means = {name: 100 * float(own.mean()) if own.size else None for name, own in hits.items()}
@@ -142,6 +149,7 @@ def table(rows: list[Row], prefix: str) -> str:
     for row in rows:
         values = (row[prefix + name] for name in RANKINGS)
         shown = " / ".join("-" if value is None else f"{value:.1f}" for value in values)
+        shown = "refused" if row.get("refused") else shown
         cells.setdefault(row["stream"], {})[row["method"]] = shown
     methods = list(dict.fromkeys(row["method"] for row in rows))
     lines = [[name, *(own.get(method, "") for method in methods)] for name, own in cells.items()]
@@ -178,6 +186,8 @@ def against_none(rows: list[Row]) -> list[str]:
 
 def gain(row: Row, none: Row, column: str) -> tuple[float, float] | None:
     """Points over none on the same pictures and their standard error; None if none is scored."""
+    if row.get("refused") or none.get("refused"):
+        return None
     change = 100 * (np.array(row["hits"][column]) - np.array(none["hits"][column]))
     if not change.size:
         return None

@@ -19,6 +19,9 @@ LEARNING_RATE = 3e-4
 """TCR's."""
 
 POSITIVE = number(0, above=True)
+RATE = number(0, 1, above=True)
+"""Adam moves a parameter by about the rate at every step, and the scales of LayerNorms are about 1:
+a larger rate leaves nothing of the model, and what the guard puts back is ruined anew."""
 WEIGHT = number(0)
 SHARE = number(0, 1)
 
@@ -27,7 +30,7 @@ SHARE = number(0, 1)
 class Method(Settings):
     """What every method that learns has."""
 
-    learning_rate: float = setting(LEARNING_RATE, "of AdamW", POSITIVE)
+    learning_rate: float = setting(LEARNING_RATE, "of AdamW", RATE)
 
 
 def temperature(default: float, of: str = "the softmax over the gallery") -> float:
@@ -121,7 +124,7 @@ COMMITS = ("entropy", "proxy")
 class Reex(Method):
     """See `adaptation.methods.epcl`; the defaults are ours, for any model and any data."""
 
-    learning_rate: float = setting(3e-2, "of Adam", POSITIVE)
+    learning_rate: float = setting(3e-2, "of Adam", RATE)
 
     k: int = setting(20, "size of the plausible set; 0: all others are negatives", integer(0))
     p: int = setting(1, "the proxy is the mean of so many nearest items", integer(1))

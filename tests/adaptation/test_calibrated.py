@@ -120,7 +120,7 @@ def test_eight_devices_rank_as_one(kind, make, tokens):
 
 
 def test_a_rate_that_ruins_the_model_is_undone(make, plain, tokens):
-    adapter = make("tent", learning_rate=10.0, steps=3)
+    adapter = make("tent", learning_rate=1.0, steps=3)
     source = jax.device_get(adapter.state.parameters)
     plain.reset()
     restored = 0

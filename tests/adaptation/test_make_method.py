@@ -86,11 +86,11 @@ def test_every_method_says_where_it_is_from(method):
 
 
 @pytest.mark.parametrize("method", ["tent", "reex"])
-def test_every_finite_rate_is_a_rate(method):
-    """What a rate beyond reason does to a model is found and undone, see test_guard.py."""
-    assert make_method(method, {"learning_rate": 1e30})[1].learning_rate == 1e30
-    for rate in (0.0, math.inf):
-        with pytest.raises(UserError, match=r"learning_rate is .*; it must be a number above 0"):
+def test_rates_beyond_reason_are_refused(method):
+    assert make_method(method, {"learning_rate": 1.0})[1].learning_rate == 1.0
+    for rate in (0.0, 1.01, 1e30, math.inf):
+        said = r"learning_rate is .*; it must be a number above 0 and at most 1"
+        with pytest.raises(UserError, match=said):
             make_method(method, {"learning_rate": rate})
 
 
