@@ -11,6 +11,7 @@ copies of one row each, that find that row first.
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from tabulate import tabulate
 
+from benchmarks.measuring import seconds
 from benchmarks.search import unit_rows
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.retrieval.rows import PIECE
@@ -63,13 +65,9 @@ def measure(items: int, given: argparse.Namespace) -> dict[str, Any]:
     row: dict[str, Any] = {"items": items, "dim": given.dim, "storage": given.storage}
     row |= {"fill s": filled, "k": given.k, "batch": given.batch}
     for name, taken in {"cosine": None, "calibrated": corrections}.items():
-        found = gallery.best(queries, given.k, taken)[1]  # and compiles
-        seconds = []
-        for _ in range(given.turns):
-            began = time.perf_counter()
-            gallery.best(queries, given.k, taken)
-            seconds.append(time.perf_counter() - began)
-        row[f"{name} ms"] = 1e3 * float(np.median(seconds))
+        search = partial(gallery.best, queries, given.k, taken)
+        found = search()[1]  # and compiles
+        row[f"{name} ms"] = 1e3 * float(np.median([seconds(search) for _ in range(given.turns)]))
         if taken is None:
             row["known"] = float((found[:, 0] == places).mean())
     stats = device.memory_stats() or {}

@@ -186,11 +186,9 @@ def against_none(rows: list[Row]) -> list[str]:
 
 def gain(row: Row, none: Row, column: str) -> tuple[float, float] | None:
     """Points over none on the same pictures and their standard error; None if none is scored."""
-    if row.get("refused") or none.get("refused"):
+    if not row["hits"][column]:  # nor where the rate was refused
         return None
     change = 100 * (np.array(row["hits"][column]) - np.array(none["hits"][column]))
-    if not change.size:
-        return None
     error = change.std(ddof=1) / np.sqrt(change.size) if change.size > 1 else float("nan")
     return float(change.mean()), float(error)
 

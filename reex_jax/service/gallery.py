@@ -85,8 +85,7 @@ class ExactGallery:
         features: FusionFeatures,
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `Gallery.fuse`."""
-        rows = [padded(part, self._sizes) for part in (original, repaired)]
-        known = FusionFeatures(*(padded(part, self._sizes) for part in features))
+        rows, known = _both_padded(original, repaired, features, self._sizes)
         found: tuple[np.ndarray, np.ndarray] = jax.device_get(
             fuse(rule, settings, rows[0], rows[1], known, self._rows, self._temperature)
         )
@@ -101,6 +100,14 @@ class ExactGallery:
             rank(rows, lanes, self._rows, corrections, self._temperature, k)
         )
         return found
+
+
+def _both_padded(
+    original: np.ndarray, repaired: np.ndarray, features: FusionFeatures, sizes: Sequence[int]
+) -> tuple[list[np.ndarray], FusionFeatures]:
+    """Queries, their repairs and what fusion knows of them, as `programs.fuse` takes them."""
+    known = FusionFeatures(*(padded(part, sizes) for part in features))
+    return [padded(part, sizes) for part in (original, repaired)], known
 
 
 class _Own(NamedTuple):
@@ -171,8 +178,7 @@ class CandidateGallery:
         """See `Gallery.fuse`; among the candidates of the query and of its repair."""
         near = [self._backend.search(rows, self._most)[1] for rows in (original, repaired)]
         own = self._own(np.concatenate(near, axis=1))
-        rows = [padded(part, self._sizes) for part in (original, repaired)]
-        known = FusionFeatures(*(padded(part, self._sizes) for part in features))
+        rows, known = _both_padded(original, repaired, features, self._sizes)
         found: tuple[np.ndarray, np.ndarray] = jax.device_get(
             fuse_own(
                 rule, settings, rows[0], rows[1], known, own.rows, own.counts, self._temperature
