@@ -64,6 +64,32 @@ def from_first(make: Callable[[], T]) -> T:
     return value
 
 
+def together(work: Callable[[], T]) -> T:
+    """What `work` returns in each process.
+
+    Raises:
+        UserError: that of the first process whose `work` raises one, in all of them; else the
+            others would wait for that process.
+    """
+    if not several():
+        return work()
+    message = ""
+    try:
+        done = work()
+    except UserError as error:
+        message = str(error)
+    told = gathered(np.frombuffer(message.encode()[:_LONGEST].ljust(_LONGEST, b"\0"), np.uint8))
+    messages = [own.tobytes().rstrip(b"\0").decode(errors="ignore") for own in told]
+    for process, told_by in enumerate(messages):
+        if told_by:
+            raise UserError(f"process {process}: {told_by}")
+    return done
+
+
+_LONGEST = 1000
+"""Bytes of a message that other processes are told."""
+
+
 def in_turn(work: Callable[[], T]) -> T:
     """Does something in one process after the other, so that they may share files."""
     done: list[T] = []

@@ -21,8 +21,7 @@ from reex_jax.adaptation.pending import Embedded, PendingRanks, fetched
 from reex_jax.adaptation.replicas import first_copy, own_rows, replicate
 from reex_jax.adaptation.search_result import SearchResult
 from reex_jax.adaptation.update import compile_update
-from reex_jax.errors import UserError
-from reex_jax.hosts import several
+from reex_jax.hosts import gathered
 from reex_jax.models.two_tower import TwoTower
 from reex_jax.retrieval.device_gallery import DeviceGallery
 from reex_jax.retrieval.part import AXIS
@@ -88,11 +87,6 @@ class Adapter(ObservedAdapter):
         own = self._settings
         held = GallerySettings() if gallery_settings is None else gallery_settings
         axis = AXIS if held.layout == "split" else None
-        if axis and several():
-            raise UserError(
-                "gallery_settings.layout is 'split', which one process can do, not several; start "
-                "one process, or take layout='copied'"
-            )
         self._encoder = query_encoder(model, query, own.parameters, own.last_layers, own.remat)
         self._inputs = plain_inputs(model, query)
         self._fusion = check_fusion(fusion, fusion_settings, query)
@@ -179,8 +173,11 @@ class Adapter(ObservedAdapter):
         rows, k = jnp.asarray(embeddings, jnp.float32), self._gallery.check_k(k)
         self._gallery.check_queries(rows)
         count, most = len(rows), self._settings.batch_size
-        if 0 < count < most:  # few shapes compile
-            rows = jnp.pad(rows, ((0, padded_rows(count, most, 1) - count), (0, 0)), mode="edge")
+        padded = padded_rows(count, most, 1) if 0 < count < most else count  # few shapes compile
+        if self._gallery.axis:  # all processes search together
+            padded = int(gathered(np.array([padded], np.int32)).max())
+        if padded > count:
+            rows = jnp.pad(rows, ((0, padded - count), (0, 0)))
         return self._ranked(Embedded(rows, {}, None, count), k)
 
     def search(self, queries: Any, k: SupportsIndex = 10, *, learn: bool = True) -> SearchResult:

@@ -7,10 +7,12 @@ the embeddings of both texts.
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import jax
 from jaxtyping import Array, Float, Int, Key
 
 from reex_jax.adaptation.encoder import Constants, QueryEncoder, Stream
 from reex_jax.adaptation.objective import Parameters
+from reex_jax.adaptation.replicas import gather, own_part
 from reex_jax.errors import UserError, unknown
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
@@ -97,9 +99,11 @@ def fused_encoder(encoder: QueryEncoder, rule: FusionRule, axis: str | None = No
         original = encoder.back(parameters, constants, streams.original)
         repaired = encoder.back(parameters, constants, streams.repaired)
         gallery = Part(constants.gallery, constants.items, axis)
-        temperature = constants.temperature
-        fused, _ = fuse(original, repaired, streams.features, gallery, temperature, rule.settings)
-        return fused
+        rows = original, repaired, streams.features
+        if axis is not None:  # a softmax over all parts of the gallery is of the same queries
+            rows = jax.tree.map(gather, rows)
+        fused, _ = fuse(*rows, gallery, constants.temperature, rule.settings)
+        return fused if axis is None else own_part(fused, original.shape[0])
 
     def shuffle(inputs: FusedTexts, keys: Key[Array, " batch"]) -> FusedTexts:
         return inputs._replace(

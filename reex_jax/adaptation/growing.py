@@ -123,26 +123,27 @@ class GrowingAdapter:
 
         The gallery may have more items than the saved one, in any order: ids tell which are new.
 
-        Of several processes the first reads.
+        Of several processes the first reads; their number may differ.
 
         Raises:
             UserError: nothing was saved there, or by an adapter of another method, query, model or
                 settings (the number of devices may differ, and the seed comes back), or with items
                 that this gallery lacks or embeds otherwise.
         """
-        now = jax.tree.structure(first_copy(self._state))
-        leaves = from_first(lambda: jax.device_get(jax.tree.leaves(self._read(path))))
-        self._state = replicate(jax.tree.unflatten(now, leaves), self._devices)
-
-    def _read(self, path: str | Path) -> AdaptState:
-        """A saved state, for the gallery as it is now."""
-        there, places = self._items.saved_in(path)
-        items, origin = self._items.at(there), np.full(len(self.ids), -1, np.int32)
+        there, leaves = from_first(lambda: self._read(path))
+        saved = jax.tree.unflatten(jax.tree.structure(first_copy(self._state)), leaves)
+        origin = np.full(len(self.ids), -1, np.int32)
         origin[there] = np.arange(len(there))
-        like = jax.device_get(self._first_state(places))
-        state = restore_adapter(path, self._identity | items.identity(), like)
         new = self._gallery.at(np.flatnonzero(origin < 0))
-        return self._regrown(state, self._gallery.places, origin, new)
+        state = self._regrown(saved, self._gallery.places, origin, new)
+        self._state = replicate(state, self._devices)
+
+    def _read(self, path: str | Path) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Where the items of a saved state are in this gallery, and its arrays."""
+        there, places = self._items.saved_in(path)
+        like = jax.device_get(self._first_state(places))
+        identity = self._identity | self._items.at(there).identity()
+        return there, jax.tree.leaves(jax.device_get(restore_adapter(path, identity, like)))
 
     def _first_state(self, places: int, seed: int | None = None) -> AdaptState:
         constants = self._with_places(places)

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from reex_jax import hosts
 from reex_jax.adaptation.saved import hash_of, read_identity
 from reex_jax.errors import UserError
-from reex_jax.retrieval.gallery import Gallery, check_embeddings
+from reex_jax.retrieval.gallery import check_embeddings, check_ids
 from reex_jax.retrieval.rows import Rows, fingerprints, open_rows
 
 
@@ -99,23 +100,32 @@ class Items:
 def checked_items(embeddings: Any, ids: Iterable[str] | None, dim: int) -> tuple[Items, Rows]:
     """Items and their rows from what a user gives; positions as text for ids that are None.
 
+    Of several processes each reads and checks its share of the rows.
+
     Raises:
         UserError: no unit rows, of another width than `dim`, ids that repeat or are not as many
-            as rows, or see `open_rows`.
+            as rows, or see `open_rows`; in one process or in all.
     """
-    rows = open_rows(embeddings)
-    if ids is None:
-        check_embeddings(rows)
-        names = _positions(len(rows))
-    else:
-        names = _ids(ids)
-        Gallery(rows, names)
-    if rows.shape[1] != dim:
-        raise UserError(
-            f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
-            f"{dim} wide; embed the gallery with the same checkpoint"
-        )
-    return Items(names, fingerprints(rows), dim), rows
+
+    def checked() -> tuple[tuple[str, ...], Rows, np.ndarray]:
+        rows = open_rows(embeddings)
+        count = len(rows) if rows.ndim else 0
+        names = None if ids is None else _ids(ids)
+        if names is not None:
+            check_ids(names, count)
+        own = hosts.own_part(count)
+        check_embeddings(rows, names, own)
+        if rows.shape[1] != dim:
+            raise UserError(
+                f"gallery embeddings are {rows.shape[1]} wide, but the model's queries are "
+                f"{dim} wide; embed the gallery with the same checkpoint"
+            )
+        return _positions(count) if names is None else names, rows, fingerprints(rows[own])
+
+    names, rows, own = hosts.together(checked)
+    hosts.check_same("gallery items", "\n".join(names))
+    prints = hosts.concatenated(own.view(np.uint32).reshape(-1, 2), len(rows))
+    return Items(names, np.ascontiguousarray(prints).view(np.uint64)[:, 0], dim), rows
 
 
 def _ids(ids: Iterable[str]) -> tuple[str, ...]:

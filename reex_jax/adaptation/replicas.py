@@ -68,3 +68,8 @@ def first_shards(tree: Any) -> Any:
 def gather(x: Shaped[Array, " own *rest"]) -> Shaped[Array, " batch *rest"]:
     """The rows of all devices, on each; under an axis named AXIS."""
     return jax.lax.all_gather(x, AXIS, tiled=True)
+
+
+def own_part(rows: Shaped[Array, " batch *rest"], size: int) -> Shaped[Array, " {size} *rest"]:
+    """This device's rows of all devices'; under an axis named AXIS."""
+    return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(AXIS) * size, size)

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int32, Key, Shaped
+from jaxtyping import Array, Bool, Float, Int32, Key
 
 from reex_jax.adaptation.encoder import Constants, Inputs, QueryEncoder, Stream
 from reex_jax.adaptation.guard import AFTER_RUIN, judge
 from reex_jax.adaptation.masked import per_row_keys
 from reex_jax.adaptation.objective import Batch, Objective, Parameters, Problem
-from reex_jax.adaptation.replicas import AXIS, gather
+from reex_jax.adaptation.replicas import AXIS, gather, own_part
 from reex_jax.adaptation.state import AdaptState, make_optimizer
 from reex_jax.retrieval.calibration import Arrival, arrive, observe
 from reex_jax.retrieval.part import Part
@@ -87,7 +87,7 @@ class _View:
 
         def shuffled() -> Float[Array, "batch dim"]:
             own = len(jax.tree.leaves(self.inputs)[0])
-            keys = _own_part(per_row_keys(key, self.mask.shape[0]), own)
+            keys = own_part(per_row_keys(key, self.mask.shape[0]), own)
             inputs = self.encoder.shuffle(self.inputs, keys)
             embeddings = self.encoder.embed(parameters, self.constants, inputs)
             return jax.lax.stop_gradient(gather(embeddings))
@@ -275,10 +275,6 @@ def _apply(
 
 def _choose(condition: Bool[Array, ""], yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
-
-
-def _own_part(rows: Shaped[Array, " batch"], size: int) -> Shaped[Array, " {size}"]:
-    return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(AXIS) * size, size)
 
 
 def compile_update(

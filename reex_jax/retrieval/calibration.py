@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
+from reex_jax import hosts
 from reex_jax.arrays import cosines
 from reex_jax.retrieval.chunks import DEFAULT_CHUNK, Chunk, scan_chunks
 from reex_jax.retrieval.part import Part, Searched, as_part
@@ -197,7 +198,7 @@ def regrown(
     """The state of another gallery; not for use inside `jax.jit`.
 
     New items get what the remembered queries say of them, scaled to all that were counted; with
-    none remembered they have no mass, like the old.
+    none remembered they have no mass, like the old. Of several processes each reads its share.
 
     Args:
         state: of the old gallery.
@@ -209,10 +210,13 @@ def regrown(
     mass = np.full(len(origin), _EMPTY, np.float32)
     old = origin >= 0
     mass[old] = np.asarray(state.log_mass)[origin[old]]
-    new = np.flatnonzero(~old)[: len(items)]
-    for start in range(0, len(items), DEFAULT_CHUNK):
-        piece = jnp.asarray(items[start : start + DEFAULT_CHUNK])
-        mass[new[start : start + len(piece)]] = _new_mass(state, piece, temperature, settings)
+    if len(items):
+        own = items[hosts.own_part(len(items))]
+        found = np.empty(len(own), np.float32)
+        for start in range(0, len(own), DEFAULT_CHUNK):
+            piece = jnp.asarray(own[start : start + DEFAULT_CHUNK])
+            found[start : start + len(piece)] = _new_mass(state, piece, temperature, settings)
+        mass[np.flatnonzero(~old)[: len(items)]] = hosts.concatenated(found, len(items))
     return state._replace(log_mass=jnp.asarray(mass))
 
 

@@ -1,7 +1,7 @@
 """A gallery on the devices that share a batch: searched, grown and shrunk where it lies."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,15 @@ from jaxtyping import Array, Float, Int32, Shaped
 from reex_jax.arrays import cosines
 from reex_jax.errors import UserError
 from reex_jax.retrieval.confidence import sure_items
-from reex_jax.retrieval.part import AXIS, Part, as_float32
-from reex_jax.retrieval.placing import Placement, as_one_array, move_rows, write_rows
+from reex_jax.retrieval.part import AXIS, Part, as_float32, of_all_processes, of_this_process
+from reex_jax.retrieval.placing import (
+    Placement,
+    as_one_array,
+    in_pieces,
+    move_rows,
+    take_rows,
+    write_rows,
+)
 from reex_jax.retrieval.ranks import check_answers, ranks_by_each
 from reex_jax.retrieval.rows import Rows, read_pieces
 from reex_jax.retrieval.topk import best_items, check_widths
@@ -25,7 +32,11 @@ Program = Callable[..., Any]
 
 
 class DeviceGallery:
-    """The only copy of the rows: whoever else needs them takes `rows`."""
+    """The only copy of the rows: whoever else needs them takes `rows`.
+
+    Where it is split over the devices of several processes, each of them reads and holds the rows
+    of its own devices, and all call the same methods in the same order.
+    """
 
     def __init__(
         self, rows: Rows, devices: Sequence[jax.Device], settings: GallerySettings
@@ -34,11 +45,12 @@ class DeviceGallery:
 
         Args:
             rows: [N, d] numbers.
-            devices: that share a batch.
+            devices: that share a batch, of all processes, one process after the other.
             settings: how they hold it.
         """
-        own = tuple(d for d in devices if d.process_index == jax.process_index())
-        self._placement = Placement(own, settings.layout == "split")
+        split = settings.layout == "split"
+        own = [d for d in devices if split or d.process_index == jax.process_index()]
+        self._placement = Placement(tuple(own), split)
         self._settings, (self.size, self.dim) = settings, rows.shape
         self._dtype = np.dtype(np.uint16 if settings.storage == "bfloat16" else np.float32)
         self._buffers = self._empty(self.size)
@@ -54,7 +66,7 @@ class DeviceGallery:
     def places(self) -> int:
         """How many items fit where the gallery lies."""
         own = self._buffers[0].shape[1]
-        return own * len(self._buffers) if self.axis else own
+        return own * len(self._placement.devices) if self.axis else own
 
     @property
     def axis(self) -> str | None:
@@ -88,20 +100,24 @@ class DeviceGallery:
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """[n, d] float32 rows on the host."""
-        own = self._buffers[0].shape[1]
         found = np.empty((len(positions), self.dim), np.float32)
-        devices = positions // own if self._placement.split else np.zeros(len(positions), int)
-        for device in np.unique(devices):
-            here = devices == device
-            places = (positions[here] - own * device).astype(np.int32)
-            found[here] = as_float32(self._buffers[device][0][places])
+        for piece, rows in self._taken(positions.astype(np.int32)):
+            found[piece] = rows
         return found
 
     def copy(self) -> Float[Array, "items dim"]:
         """All rows in float32, on the first device."""
-        parts = [jax.device_put(b[0], self._placement.devices[0]) for b in self._buffers]
-        rows = jnp.concatenate(parts) if self._placement.split else parts[0]
-        return as_float32(rows[: self.size])
+        if not self._placement.split:
+            return as_float32(self._buffers[0][0, : self.size])
+        everything = np.arange(self.size, dtype=np.int32)
+        return jnp.concatenate([rows for _, rows in self._taken(everything)])
+
+    def _taken(self, positions: np.ndarray) -> Iterator[tuple[slice, jax.Array]]:
+        """Rows at some positions, piece by piece, in float32 on the first device."""
+        buffers = self._buffers if self._placement.split else self._buffers[:1]
+        for piece in in_pieces(len(positions)):
+            first, *_ = take_rows(buffers, self._placement, positions[piece])
+            yield piece, as_float32(first)[0]
 
     def check_k(self, k: Any) -> int:
         """k as Python's own integer.
@@ -131,7 +147,7 @@ class DeviceGallery:
         """Cosines and positions of the k best by cosine minus correction; on the host.
 
         Args:
-            queries: [B, d] float32.
+            queries: [B, d] float32; of a split gallery as many in every process.
             k: from `check_k`.
             corrections: [devices, places] float32, the same on every device.
         """
@@ -187,23 +203,26 @@ class DeviceGallery:
         rows = self.rows if split else self._buffers[0]
         if not split and corrections is not None:
             corrections = corrections.addressable_shards[0].data
-        found = self._programs[name](rows, jnp.int32(self.size), corrections, *inputs)
+        found = self._programs[name](rows, np.int32(self.size), corrections, *inputs)
         if split:
             found = jax.tree.map(lambda x: x.addressable_shards[0].data[0], found)
         return found
 
     def _compiled(self, work: Program, inputs: int) -> Program:
-        axis = self.axis
+        axis, own = self.axis, len(self._placement.own)
 
         def on_all(
             rows: jax.Array, items: jax.Array, correction: jax.Array | None, *inputs: jax.Array
         ) -> Any:
-            return work(Part(rows, items, axis), correction, *inputs)
+            whole = [of_all_processes(x, own) for x in inputs]
+            found = work(Part(rows, items, axis), correction, *whole)
+            return jax.tree.map(partial(of_this_process, own=own), found)
 
         def on_first(
             rows: jax.Array, items: jax.Array, correction: jax.Array | None, *inputs: jax.Array
         ) -> Any:
-            return on_all(rows[0], items, None if correction is None else correction[0], *inputs)
+            correction = None if correction is None else correction[0]
+            return work(Part(rows[0], items), correction, *inputs)
 
         if not self._placement.split:
             return jax.jit(on_first)
@@ -216,7 +235,11 @@ class DeviceGallery:
         return self._placement.empty(places, self.dim, self._dtype)
 
     def _read(self, rows: Rows, start: int) -> None:
-        for piece in read_pieces(rows):
+        """Reads what this process's devices hold of rows that go to the places from `start`."""
+        held = self._placement.held(self._buffers[0].shape[1])
+        first, last = (min(max(place - start, 0), len(rows)) for place in (held.start, held.stop))
+        start += first
+        for piece in read_pieces(rows[first:last]):
             stored = piece
             if self._dtype == np.uint16:
                 stored = piece.astype(jnp.bfloat16).view(np.uint16)

@@ -38,22 +38,28 @@ class Gallery:
     ids: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if len(self.ids) != self.embeddings.shape[0]:
-            raise UserError(
-                f"the gallery has {self.embeddings.shape[0]} embeddings but {len(self.ids)} ids"
-            )
-        twice = [identity for identity, n in Counter(self.ids).items() if n > 1]
-        if twice:
-            raise UserError(f"gallery id {twice[0]!r} is given twice; make each id unique")
+        check_ids(self.ids, self.embeddings.shape[0])
         check_embeddings(self.embeddings, self.ids)
 
 
-def check_embeddings(rows: np.ndarray, ids: Sequence[str] | None = None) -> None:
+def check_ids(ids: Sequence[str], rows: int) -> None:
+    """Raises UserError unless they are different, and as many as a gallery's rows."""
+    if len(ids) != rows:
+        raise UserError(f"the gallery has {rows} embeddings but {len(ids)} ids")
+    twice = [identity for identity, n in Counter(ids).items() if n > 1]
+    if twice:
+        raise UserError(f"gallery id {twice[0]!r} is given twice; make each id unique")
+
+
+def check_embeddings(
+    rows: np.ndarray, ids: Sequence[str] | None = None, read: slice = slice(None)
+) -> None:
     """Refuses what is no gallery.
 
     Args:
         rows: should be [N, d] with unit rows, N and d at least 1.
         ids: what messages call the rows; None for their positions.
+        read: neighbours whose numbers are looked at; other processes look at the others.
 
     Raises:
         UserError: empty, not a matrix, not finite, or rows not of unit length.
@@ -64,13 +70,14 @@ def check_embeddings(rows: np.ndarray, ids: Sequence[str] | None = None) -> None
             "least one item"
         )
     # In parts: a float64 copy of a large gallery would not fit.
-    parts = np.array_split(rows, -(-len(rows) // 65536))
+    own, start = rows[read], read.start or 0
+    parts = np.array_split(own, max(1, -(-len(own) // 65536)))
     norms = np.concatenate([np.linalg.norm(part.astype(np.float64), axis=1) for part in parts])
     # NaN compares false, so broken rows are caught here too.
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))
     if wrong.size:
         first = int(wrong[0])
-        name = repr(ids[first]) if ids else f"row {first}"
+        name = repr(ids[start + first]) if ids else f"row {start + first}"
         raise UserError(
             f"{wrong.size} gallery embeddings are not finite vectors of length 1, the first is "
             f"{name} (length {norms[first]:.4g}); embed these items anew"

@@ -100,3 +100,26 @@ def as_float32(rows: Shaped[Array, "*axes"]) -> Float[Array, "*axes"]:
     if rows.dtype == jnp.uint16:
         return jax.lax.bitcast_convert_type(rows.astype(jnp.uint32) << 16, jnp.float32)
     return rows
+
+
+def as_stored(rows: Float[Array, "*axes"], dtype: Any) -> Shaped[Array, "*axes"]:
+    """Rows that `as_float32` gave as a device holds them, bit for bit."""
+    if dtype == jnp.uint16:
+        return jax.lax.bitcast_convert_type(rows.astype(jnp.bfloat16), jnp.uint16)
+    return rows
+
+
+def of_all_processes(x: jax.Array, own: int) -> jax.Array:
+    """The rows of every process, each of which has `own` devices: [b, ...] -> [processes b, ...].
+
+    Numbers are those of all, and stay.
+    """
+    if x.ndim == 0 or own == jax.lax.axis_size(AXIS):
+        return x
+    return jax.lax.all_gather(x, AXIS)[::own].reshape(-1, *x.shape[1:])
+
+
+def of_this_process(x: jax.Array, own: int) -> jax.Array:
+    """This process's share of rows: [processes b, ...] -> [b, ...]."""
+    rows = x.shape[0] * own // jax.lax.axis_size(AXIS)
+    return jax.lax.dynamic_slice_in_dim(x, jax.lax.axis_index(AXIS) // own * rows, rows)

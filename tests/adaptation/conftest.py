@@ -96,7 +96,10 @@ def toy_encoder() -> QueryEncoder:
 
 
 class ToyStream:
-    """The compiled update step around the toy, with `rows` rows whatever the batch holds."""
+    """The compiled update step around the toy, with `rows` rows whatever the batch holds.
+
+    Of several processes each gives the whole batch; the devices of each take their part of it.
+    """
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class ToyStream:
         else:
             objective, shared = method, AdaptSettings(**settings)
         self.devices, self.rows = jax.devices()[:devices], rows
+        self.own = [d.process_index == jax.process_index() for d in self.devices]
         self.encoder, self.objective, self.shared = toy_encoder(), objective, shared
         self.ranking = ranking or Ranking()
         self.update: Callable = compile_update(
@@ -145,7 +149,8 @@ class ToyStream:
         if self.split:
             parts = rows.reshape(len(self.devices), -1, WIDTH)
             sharding = self.replicated.temperature.sharding
-            self.replicated = self.replicated._replace(gallery=jax.device_put(parts, sharding))
+            own = jax.device_put(parts[np.array(self.own)], sharding)
+            self.replicated = self.replicated._replace(gallery=own)
         first = initial_state(self.objective, self.shared, self.constants, self.ranking)
         self.live = replicate(first, self.devices)
 
@@ -154,8 +159,9 @@ class ToyStream:
         count, share = len(queries), (len(self.devices), self.rows // len(self.devices))
         padded = np.pad(queries, [(0, self.rows - count), (0, 0)], mode="edge")
         mask = (np.arange(self.rows) < count).reshape(share)
+        parts = padded.reshape(*share, -1)[self.own]
         self.live, embeddings, diagnostics = self.update(
-            self.replicated, self.live, padded.reshape(*share, -1), mask
+            self.replicated, self.live, parts, mask[self.own]
         )
         found = jax.device_get(first_copy((embeddings, diagnostics)))
         return found[0][:count], found[1]

@@ -1,6 +1,6 @@
 """One process of several that adapt together, for test_hosts.py; started as a program.
 
-python one_of_several.py INDEX COUNT PORT FOLDER QUERY
+python one_of_several.py INDEX COUNT PORT FOLDER QUERY METHODS
 """
 
 import os
@@ -12,7 +12,10 @@ import numpy as np
 
 from reex_jax import Adapter, load_clip
 from reex_jax.commands.processes import join
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.machine import Machine
+from tests.adaptation.conftest import WIDTH, ToyStream, draw_unit_rows
+from tests.adaptation.test_devices import SETTINGS as METHODS
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 BATCH, SIZES = 16, (16, 13, 5)
@@ -48,13 +51,57 @@ def adapted(adapter: Adapter, query: str, index: int, count: int) -> dict[str, n
         found |= {f"{name}{number}": value for name, value in ranks.items()}
         found[f"loss{number}"] = np.float32(how["loss"])
         start += size
-    probes = queries[index::count][:3]
-    found["scores"] = adapter.similarities(shortened(probes), learn=False)
+    own = shortened(probes(query, index, count))
+    found["scores"] = adapter.similarities(own, learn=False)
     found |= {f"state{i}": leaf for i, leaf in enumerate(jax.tree.leaves(adapter.state))}
     return jax.device_get(found)
 
 
-def main(index: int, count: int, port: str, folder: Path, query: str) -> None:
+def probes(query: str, index: int, count: int) -> np.ndarray:
+    """What process `index` of `count` asks without learning; other queries than the others."""
+    return data(query)[0][index::count][:3]
+
+
+def searched(adapter: Adapter, queries: np.ndarray, saved: Path) -> dict[str, np.ndarray]:
+    """What an adapter finds that has learned elsewhere, and whose gallery grows and shrinks."""
+    before = adapter.search(shortened(queries), k=7, learn=False)
+    # No place is free: all rows move. What was saved says nothing of the new items.
+    adapter.add(["a", "b", "c"], draw_unit_rows(3, 3, adapter.gallery.shape[1]))
+    adapter.restore(saved)
+    answers = np.tile(np.array([[3, 90]], np.int32), (len(queries), 1))
+    ranks, _ = adapter.ranks(shortened(queries), answers, learn=False)
+    found = {f"where {name}": value for name, value in ranks.items()}
+    adapter.remove(["5", "17"])
+    after = adapter.rank(adapter.embed(shortened(queries)), k=9)
+    for name, result in (("before", before), ("after", after)):
+        found |= {f"{name} indices": result.indices, f"{name} scores": result.scores}
+    found |= {"all correction": adapter.correction(), "all gallery": adapter.gallery}
+    return jax.device_get(found)
+
+
+def toys(names: list[str], split: bool) -> dict[str, np.ndarray]:
+    """What methods learn from two batches around the toy encoder, on all devices."""
+    found = {}
+    for name in names:
+        stream = ToyStream(
+            name.split(",")[0],
+            rows=16,
+            devices=jax.device_count() if split else 1,
+            split=split,
+            steps=2,
+            **METHODS[name],
+        )
+        for seed, size in ((1, 16), (2, 11)):
+            queries = np.random.default_rng(seed).normal(size=(size, WIDTH)).astype(np.float32)
+            embeddings, diagnostics = stream(queries)
+            found[f"{name}: scores {seed}"] = embeddings @ draw_unit_rows(1, 30, WIDTH).T
+            found[f"{name}: losses {seed}"] = np.array(diagnostics, np.float32)
+        found[f"{name}: mass"] = stream.state.calibration.log_mass[:30]
+        found |= {f"{name}: {k}": leaf for k, leaf in stream.state.parameters.items()}
+    return found
+
+
+def main(index: int, count: int, port: str, folder: Path, query: str, names: str) -> None:
     join(Machine(coordinator=f"127.0.0.1:{port}", processes=count, process=index))
     model = load_clip(GOLDEN / "clip_tiny", precision="float32")
     adapter = Adapter(model, data(query)[1], query=query, devices=0, **SETTINGS)
@@ -62,13 +109,15 @@ def main(index: int, count: int, port: str, folder: Path, query: str) -> None:
     # Only the first process can read and write the folder, as on hosts with disks of their own.
     saved = folder / "saved" if index == 0 else Path(os.devnull) / "nowhere"
     adapter.save(saved)
-    again = Adapter(model, data(query)[1], query=query, devices=1, **SETTINGS)
-    again.restore(saved)
-    probes = shortened(data(query)[0][index::count][:3])
-    found["restored"] = again.similarities(probes, learn=False)
-    np.savez(folder / f"{index}.npz", **found)
+    rows = folder / f"rows{index}.npy"  # of which each process has its own part alone
+    split = GallerySettings(layout="split")
+    parts = Adapter(model, rows, query=query, devices=0, gallery_settings=split, **SETTINGS)
+    parts.restore(saved)
+    found |= searched(parts, probes(query, index, count), saved)
+    parts.save(saved.with_name("in parts") if index == 0 else saved)
+    np.savez(folder / f"{index}.npz", **found, **toys(names.split(";"), split=True))
 
 
 if __name__ == "__main__":
-    own_index, own_count, own_port, own_folder, own_query = sys.argv[1:]
-    main(int(own_index), int(own_count), own_port, Path(own_folder), own_query)
+    own_index, own_count, own_port, own_folder, own_query, own_names = sys.argv[1:]
+    main(int(own_index), int(own_count), own_port, Path(own_folder), own_query, own_names)

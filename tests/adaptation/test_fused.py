@@ -12,6 +12,7 @@ from reex_jax.adaptation.fused import FusedTexts, FusionRule, fused_encoder
 from reex_jax.errors import UserError
 from reex_jax.gsr.features import FusionFeatures
 from reex_jax.gsr.fusion import FUSIONS
+from reex_jax.settings.gallery import GallerySettings
 from reex_jax.settings.repair import FusionSettings
 
 SETTINGS = FusionSettings(entropy_rate=8.0)
@@ -133,6 +134,12 @@ def test_padding_and_devices_change_nothing(make, queries, golden, tiny, monkeyp
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5, atol=1e-5)
     source = by_hand(tiny, golden, queries, "dynamic")[0] @ golden["image_embeds"].T
     assert np.abs(scores[0] - source).max() > 1e-4
+
+
+def test_a_split_gallery_changes_nothing(make, queries):
+    some, split = rows_of(queries, slice(16)), GallerySettings(layout="split")
+    one, two = make(method="none"), make(method="none", devices=2, gallery_settings=split)
+    np.testing.assert_allclose(two.similarities(some), one.similarities(some), atol=1e-6)
 
 
 def test_strings_and_token_ids_agree():

@@ -12,7 +12,10 @@ import pytest
 
 from reex_jax import Adapter
 from reex_jax.errors import UserError
+from tests.adaptation.test_devices import SETTINGS as METHODS
+from tests.adaptation.test_split import ALWAYS
 
+DEVICES = "--xla_force_host_platform_device_count"
 ROOT, WORKER = Path(__file__).parents[2], Path(__file__).with_name("one_of_several.py")
 _spec = importlib.util.spec_from_file_location("one_of_several", WORKER)
 worker = importlib.util.module_from_spec(_spec)
@@ -25,17 +28,14 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def start(count: int, folder: Path, query: str) -> list[dict[str, np.ndarray]]:
-    """Runs the processes, each with two devices; what each of them found."""
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-    }
-    port = str(free_port())
+def start(count: int, folder: Path, query: str, methods: list[str]) -> list[dict[str, np.ndarray]]:
+    """Runs the processes, with four devices together; what each of them found."""
+    flags = [*os.environ["XLA_FLAGS"].split(), f"{DEVICES}={4 // count}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": " ".join(flags)}
+    common = [str(count), str(free_port()), str(folder), query, ";".join(methods)]
     running = [
         subprocess.Popen(
-            [sys.executable, str(WORKER), str(i), str(count), port, str(folder), query],
+            [sys.executable, str(WORKER), str(i), *common],
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -52,39 +52,84 @@ def start(count: int, folder: Path, query: str) -> list[dict[str, np.ndarray]]:
     return [dict(np.load(folder / f"{i}.npz")) for i in range(count)]
 
 
-@pytest.mark.parametrize(
-    ("count", "query"),
-    [
-        (2, "text"),
-        pytest.param(2, "image", marks=pytest.mark.slow),
-        pytest.param(4, "text", marks=pytest.mark.slow),
-        pytest.param(4, "image", marks=pytest.mark.slow),
+@pytest.fixture(
+    params=[
+        (2, "text", ALWAYS),
+        pytest.param((2, "image", tuple(METHODS)), marks=pytest.mark.slow),
+        pytest.param((4, "text", ALWAYS[:1]), marks=pytest.mark.slow),
+        pytest.param((4, "image", ALWAYS[:1]), marks=pytest.mark.slow),
     ],
+    ids=lambda given: f"{given[0]}-{given[1]}",
+    scope="module",
 )
-def test_several_processes_find_what_one_finds(count, query, tiny, tmp_path):
-    """Batches of 16, 13 and 5; of the last, some processes have no part."""
-    found = start(count, tmp_path, query)
+def several(request, tmp_path_factory):
+    """How many processes, their queries and methods, where they saved, what each of them found."""
+    count, query, methods = request.param
+    folder = tmp_path_factory.mktemp("several")
+    gallery = worker.data(query)[1]
+    share = len(gallery) // count
+    for i in range(count):  # a process that reads what is another one's finds no unit rows
+        rows = np.full_like(gallery, np.nan)
+        rows[i * share : (i + 1) * share] = gallery[i * share : (i + 1) * share]
+        np.save(folder / f"rows{i}.npy", rows)
+    return count, query, methods, folder, start(count, folder, query, list(methods))
+
+
+@pytest.fixture(scope="module")
+def one_process(several, tiny):
+    """An adapter that has learned alone, and what it found."""
+    _, query, *_ = several
     adapter = Adapter(tiny, worker.data(query)[1], query=query, **worker.SETTINGS)
-    alone = worker.adapted(adapter, query, 0, 1)
+    return adapter, worker.adapted(adapter, query, 0, 1)
+
+
+def test_several_processes_find_what_one_finds(several, one_process, tiny):
+    """Batches of 16, 13 and 5; of the last, some processes have no part."""
+    count, query, _, _, found = several
+    adapter, alone = one_process
     for number, size in enumerate(worker.SIZES):
         for name in (f"plain{number}", f"calibrated{number}"):
             together = np.concatenate([one[name] for one in found])
             assert len(together) == size
             np.testing.assert_array_equal(together, alone[name])
     leaves = [name for name in alone if name.startswith(("loss", "state"))]
-    for one in found:
+    for index, one in enumerate(found):
         for name in leaves:
             np.testing.assert_array_equal(one[name], found[0][name], err_msg=name)
             np.testing.assert_allclose(one[name], alone[name], rtol=2e-4, atol=2e-5, err_msg=name)
-        np.testing.assert_allclose(one["restored"], one["scores"], rtol=1e-5, atol=1e-6)
-    # Each process asked for other queries; the one process asks for all of them.
-    queries = worker.data(query)[0]
-    for index, one in enumerate(found):
-        wanted = adapter.similarities(queries[index::count][:3], learn=False)
+        # Each process asked for other queries; the one process asks for all of them.
+        wanted = adapter.similarities(worker.probes(query, index, count), learn=False)
         np.testing.assert_allclose(one["scores"], wanted, rtol=1e-5, atol=1e-6)
     source = Adapter(tiny, worker.data(query)[1], query=query, method="none")
-    before = source.similarities(queries[::count][:3], learn=False)
+    before = source.similarities(worker.probes(query, 0, count), learn=False)
     assert np.abs(found[0]["scores"] - before).max() > 1e-3  # it has learned
+
+
+def test_a_gallery_in_parts_is_searched_grown_and_saved(several, one_process, tiny):
+    """Each process read and holds its own part; one process goes on from what they saved."""
+    count, query, _, folder, found = several
+    probes = np.concatenate([worker.probes(query, i, count) for i in range(count)])
+    adapter = Adapter(tiny, worker.data(query)[1], query=query, **worker.SETTINGS)
+    adapter.restore(folder / "saved")
+    alone = worker.searched(adapter, probes, folder / "saved")
+    for name, wanted in alone.items():
+        rows = [one[name] for one in found]
+        got = rows[0] if name.startswith("all") else np.concatenate(rows)
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5, err_msg=name)
+    before = np.asarray(adapter.correction())
+    adapter.reset()
+    adapter.restore(folder / "in parts")
+    np.testing.assert_allclose(adapter.correction(), before, atol=1e-5)
+    assert np.abs(before).max() > 1e-3
+
+
+def test_methods_learn_the_same_from_a_gallery_in_parts(several):
+    _, _, methods, _, found = several
+    for name, wanted in worker.toys(list(methods), split=False).items():
+        for one in found:
+            np.testing.assert_allclose(one[name], wanted, rtol=2e-4, atol=2e-5, err_msg=name)
+            if "scores" in name:
+                np.testing.assert_allclose(one[name], wanted, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 def test_a_batch_of_nothing_is_refused_where_nobody_else_has_a_part(tiny):
