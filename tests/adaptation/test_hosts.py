@@ -13,7 +13,6 @@ import pytest
 from reex_jax import Adapter
 from reex_jax.errors import UserError
 from tests.adaptation.test_devices import SETTINGS as METHODS
-from tests.adaptation.test_split import ALWAYS
 
 DEVICES = "--xla_force_host_platform_device_count"
 ROOT, WORKER = Path(__file__).parents[2], Path(__file__).with_name("one_of_several.py")
@@ -54,10 +53,10 @@ def start(count: int, folder: Path, query: str, methods: list[str]) -> list[dict
 
 @pytest.fixture(
     params=[
-        (2, "text", ALWAYS),
+        (2, "text", ("tent", "reex, gallery")),
         pytest.param((2, "image", tuple(METHODS)), marks=pytest.mark.slow),
-        pytest.param((4, "text", ALWAYS[:1]), marks=pytest.mark.slow),
-        pytest.param((4, "image", ALWAYS[:1]), marks=pytest.mark.slow),
+        pytest.param((4, "text", ("tent",)), marks=pytest.mark.slow),
+        pytest.param((4, "image", ("tent",)), marks=pytest.mark.slow),
     ],
     ids=lambda given: f"{given[0]}-{given[1]}",
     scope="module",
@@ -121,6 +120,14 @@ def test_a_gallery_in_parts_is_searched_grown_and_saved(several, one_process, ti
     adapter.restore(folder / "in parts")
     np.testing.assert_allclose(adapter.correction(), before, atol=1e-5)
     assert np.abs(before).max() > 1e-3
+
+
+def test_what_one_process_refuses_all_refuse(several):
+    count, query, *_, found = several
+    last = len(worker.data(query)[1]) - 1
+    for one in found:
+        assert f"process {count - 1}: 1 gallery embeddings are not" in str(one["refused"])
+        assert f"the first is row {last} (length 0)" in str(one["refused"])
 
 
 def test_methods_learn_the_same_from_a_gallery_in_parts(several):

@@ -19,11 +19,16 @@ TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 
 
 def start(results: Path, *arguments: str, processes: int = 2) -> list[subprocess.Popen[str]]:
-    """The same command in each process; all that only the first may do goes to `results`."""
+    """The same command in each process; all that only the first may do goes to `results`.
+
+    Several split the gallery, too.
+    """
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    # One device each; compiled as fast as in all tests.
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
     running = []
     for index in range(processes):
         # The others may not write results, as if their folder were on no disk.
@@ -37,6 +42,7 @@ def start(results: Path, *arguments: str, processes: int = 2) -> list[subprocess
             )
         ]
         command = [sys.executable, "-m", "reex_jax.main", "--config=experiments/scenes_c.py"]
+        shared.append("--config.gallery.layout=split")
         command += [f"--config.results={folder}", *arguments, *(shared if processes > 1 else [])]
         running.append(
             subprocess.Popen(
