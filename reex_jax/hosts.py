@@ -7,7 +7,8 @@ must be called by all processes, in the same order.
 
 import hashlib
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 import jax
@@ -64,6 +65,28 @@ def from_first(make: Callable[[], T]) -> T:
     return value
 
 
+def told_by_all(own: T) -> list[T]:
+    """What every process has to say, in their order; anything that can be pickled."""
+    if not several():
+        return [own]
+    sent = np.frombuffer(pickle.dumps(own), np.uint8)
+    sizes = gathered(np.array([len(sent)], np.int32))[:, 0]
+    parts = gathered(np.pad(sent, (0, sizes.max() - len(sent))))
+    return [pickle.loads(part[:size].tobytes()) for part, size in zip(parts, sizes, strict=True)]
+
+
+def in_turns(own: Iterator[T]) -> Iterator[T]:
+    """The first thing of every process in their order, then each one's second, and so on.
+
+    Each process goes on with its own while the others are at theirs.
+    """
+    while True:
+        found = [one for told in told_by_all(list(islice(own, 1))) for one in told]
+        if not found:
+            return
+        yield from found
+
+
 def together(work: Callable[[], T]) -> T:
     """What `work` returns in each process.
 
@@ -73,21 +96,15 @@ def together(work: Callable[[], T]) -> T:
     """
     if not several():
         return work()
-    message = ""
+    message: str | None = None
     try:
         done = work()
     except UserError as error:
         message = str(error)
-    told = gathered(np.frombuffer(message.encode()[:_LONGEST].ljust(_LONGEST, b"\0"), np.uint8))
-    messages = [own.tobytes().rstrip(b"\0").decode(errors="ignore") for own in told]
-    for process, told_by in enumerate(messages):
-        if told_by:
-            raise UserError(f"process {process}: {told_by}")
+    for process, told in enumerate(told_by_all(message)):
+        if told is not None:
+            raise UserError(f"process {process}: {told}")
     return done
-
-
-_LONGEST = 1000
-"""Bytes of a message that other processes are told."""
 
 
 def in_turn(work: Callable[[], T]) -> T:

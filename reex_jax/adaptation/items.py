@@ -123,7 +123,8 @@ def checked_items(embeddings: Any, ids: Iterable[str] | None, dim: int) -> tuple
         return _positions(count) if names is None else names, rows, fingerprints(rows[own])
 
     names, rows, own = hosts.together(checked)
-    hosts.check_same("gallery items", "\n".join(names))
+    if hosts.several():
+        hosts.check_same("gallery items", "\n".join(names))
     prints = hosts.concatenated(own.view(np.uint32).reshape(-1, 2), len(rows))
     return Items(names, np.ascontiguousarray(prints).view(np.uint64)[:, 0], dim), rows
 

@@ -148,8 +148,13 @@ def made_batches(
     batch_size: int,
     workers: int,
     kept: KeptPixels | None,
+    *,
+    whole: bool = False,
 ) -> Iterator[PreparedBatch]:
-    """The queries in their order, made and prepared ahead of the device."""
+    """The queries in their order, made and prepared ahead of the device.
+
+    This process's part of each batch, where it shares them with others; else `whole` ones.
+    """
     prepare, stack = preparation
     ids = data.caption_ids if direction == TEXT_TO_IMAGE else data.image_ids
 
@@ -165,8 +170,8 @@ def made_batches(
         workers=workers,
         stack=stack,
         name=lambda query: f"{query[0]}, query {ids[query[1]]!r}",
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
+        process_index=0 if whole else jax.process_index(),
+        process_count=1 if whole else jax.process_count(),
     )
 
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import jax
-
 from reex_jax.adaptation.adapter import Adapter, choose_devices
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.errors import UserError
@@ -40,12 +38,13 @@ def check_methods(experiment: Experiment) -> None:
 
 def _check_devices(experiment: Experiment) -> None:
     if experiment.adapt.layout == STREAMS:
-        if jax.process_count() > 1:
+        if experiment.gallery.layout == "split":
             raise UserError(
-                f"adapt.layout is 'streams', which one process runs, but there are "
-                f"{jax.process_count()}; start each alone, with a share of its own (--shard)"
+                "gallery.layout is 'split', but with adapt.layout 'streams' every device searches "
+                "all rows for streams of its own; take gallery.layout=copied"
             )
         choose_devices(experiment.adapt.devices, 0)  # every batch stays whole
+        choose_devices(1, experiment.batch_size)  # of the adapter that lends what it has
     else:
         choose_devices(experiment.adapt.devices, experiment.batch_size)
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -120,23 +121,27 @@ def _together(
     onlooker: Onlooker,
     timer: Timer,
 ) -> Iterator[Measured]:
-    """As `_adapted`, several passes at once; nothing looks on then."""
+    """As `_adapted`, several passes at once; nothing looks on then.
+
+    Of several processes each measures every so manieth pass, and tells the others.
+    """
     wanted = [one for one, is_due in zip(passes, due, strict=True) if is_due]
     timer.bar.label(f"{method} {wanted[0].direction}, side by side")
     adapt = run.experiment.adapt
     count = run.data.num_queries(wanted[0].direction)
     positions = chosen_queries(count, run.experiment.max_queries)
-    for results in measure_together(
+    own = measure_together(
         adapter,
         run.model,
         run.data,
         run.source,
-        wanted,
+        wanted[jax.process_index() :: jax.process_count()],
         positions,
         streams=adapt.streams,
         devices=adapt.devices,
         **_how(run, method, wanted[0].direction),
-    ):
+    )
+    for results in hosts.in_turns(own):
         yield from results
         timer.done(method, Pass(tuple(one.stream for one in results)), results)
 

@@ -43,14 +43,18 @@ def measure_together(
 ) -> Iterator[list[Measured]]:
     """Adapts to passes of one direction, each from the source model; the results of each in turn.
 
+    Tells other processes nothing, and asks nothing of them.
+
     Args:
         adapter: lends weights, gallery and method.
         model, data, source, positions, batch_size, workers, progress, repairs, kept: see
             `evaluate.measure`.
         passes: none of which carries over from another.
         streams: passes at once on each device; 0 for as many as its memory holds.
-        devices: how many adapt different passes; 0 for all of this machine.
+        devices: how many adapt different passes; 0 for all of this process.
     """
+    if not passes:
+        return
     direction = passes[0].direction
     answers = data.answers(direction)
     if repairs is None:
@@ -61,7 +65,9 @@ def measure_together(
     def opened(order: Order, threads: int) -> Iterator[PreparedBatch]:
         """Batches whose inputs are lists of single queries, to be stacked over all passes."""
         preparation = (prepare, list)
-        return made_batches(data, source, direction, order, preparation, batch_size, threads, kept)
+        return made_batches(
+            data, source, direction, order, preparation, batch_size, threads, kept, whole=True
+        )
 
     there = jax.local_devices()[: devices or None]
     orders = [query_order(one, positions) for one in passes]

@@ -98,7 +98,7 @@ def join(machine: Machine, environment: Mapping[str, str] = os.environ) -> None:
     if jax.process_count() > 1 and jax.process_index() == 0:
         kinds = ", ".join(dict.fromkeys(device.device_kind for device in jax.devices()))
         print(
-            f"{jax.process_count()} processes share every batch over up to {jax.device_count()} "
+            f"{jax.process_count()} processes share the work over up to {jax.device_count()} "
             f"devices ({kinds}); this one, process 0, writes the results",
             flush=True,
         )

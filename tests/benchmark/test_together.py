@@ -45,6 +45,9 @@ def test_what_cannot_be_is_refused(small_config, tmp_path):
         small_config(tmp_path, adapt={"layout": "streams", "stream": "continual"})
     with pytest.raises(UserError, match=r"adapt\.streams is 3, but adapt\.layout is 'queries'"):
         small_config(tmp_path, adapt={"streams": 3})
+    split = {"layout": "split"}
+    with pytest.raises(UserError, match=r"every device searches all rows .*take gallery\.layout"):
+        run_benchmark(small_config(tmp_path, adapt={"layout": "streams"}, gallery=split))
     config = small_config(tmp_path, adapt={"layout": "streams", "devices": 99})
     with pytest.raises(UserError, match="devices is 99, but this machine has"):
         run_benchmark(config)

@@ -15,13 +15,18 @@ from reex_jax.reporting.rows import read_rows
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("ocr", "swap")
+SMALL = [f"--config.corruptions.text={kind}" for kind in KINDS]
+SMALL += ["--config.data.num_images=40", "--config.directions=text_to_image"]
+SMALL += ["--config.method=tent", "--config.batch_size=16", "--config.progress=False"]
 TIMINGS = {"queries_per_s", "step_ms", "compile_s", "peak_memory_mb"}
 
 
-def start(results: Path, *arguments: str, processes: int = 2) -> list[subprocess.Popen[str]]:
+def start(
+    results: Path, *arguments: str, processes: int = 2, split: bool = True
+) -> list[subprocess.Popen[str]]:
     """The same command in each process; all that only the first may do goes to `results`.
 
-    Several split the gallery, too.
+    Several `split` the gallery, too.
     """
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -42,7 +47,7 @@ def start(results: Path, *arguments: str, processes: int = 2) -> list[subprocess
             )
         ]
         command = [sys.executable, "-m", "reex_jax.main", "--config=experiments/scenes_c.py"]
-        shared.append("--config.gallery.layout=split")
+        shared += ["--config.gallery.layout=split"] * split
         command += [f"--config.results={folder}", *arguments, *(shared if processes > 1 else [])]
         running.append(
             subprocess.Popen(
@@ -68,10 +73,7 @@ def ended(running: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
 
 
 def test_a_run_goes_on_after_one_of_two_processes_was_killed(tmp_path):
-    kinds = [f"--config.corruptions.text={kind}" for kind in KINDS]
-    small = ["--config.data.num_images=40", "--config.directions=text_to_image"]
-    small += ["--config.method=tent", "--config.adapt.stream=continual", "--config.batch_size=16"]
-    small += [*kinds, "--config.progress=False"]
+    small = [*SMALL, "--config.adapt.stream=continual"]
     running = start(tmp_path, *small)
     first, second = running
     deadline = time.monotonic() + 200
@@ -94,16 +96,31 @@ def test_a_run_goes_on_after_one_of_two_processes_was_killed(tmp_path):
     assert "R@1" in output and "R@1" not in output1  # the first process alone reports
     rows = read_rows(metrics)
     assert rows[: len(done)] == done and len(rows) == 1 + len(KINDS)
+    check_alone(tmp_path / "alone", small, metrics)
 
-    alone = tmp_path / "alone"
-    ((status, _, errors),) = ended(start(alone, *small, processes=1))
+
+def check_alone(results: Path, arguments: list[str], metrics: Path) -> None:
+    """One process writes the same rows and ranks into a folder of the same name."""
+    ((status, _, errors),) = ended(start(results, *arguments, processes=1))
     assert status == 0, errors
-    (other,) = alone.glob("*/*/metrics.jsonl")
+    (other,) = results.glob("*/*/metrics.jsonl")
     assert other.parent.name == metrics.parent.name  # results of the same run
-    for row, expected in zip(rows, read_rows(other), strict=True):
+    for row, expected in zip(read_rows(metrics), read_rows(other), strict=True):
         for name in expected.keys() - TIMINGS:
             number = isinstance(expected[name], float)
             wanted = pytest.approx(expected[name], rel=1e-5) if number else expected[name]
             assert row[name] == wanted, name
     for file in metrics.parent.glob("ranks/*.npy"):
         np.testing.assert_array_equal(np.load(file), np.load(other.parent / "ranks" / file.name))
+
+
+@pytest.mark.slow
+def test_processes_take_streams_of_their_own(tmp_path):
+    """Three streams: two are the first process's, which writes all."""
+    arguments = [*SMALL, "--config.adapt.layout=streams"]
+    (status, output, errors), (status1, *_) = ended(start(tmp_path, *arguments, split=False))
+    assert status == 0 and status1 == 0, errors
+    assert "R@1" in output
+    (metrics,) = tmp_path.glob("*/*/metrics.jsonl")
+    assert [row["corruption"] for row in read_rows(metrics)] == ["clean", *KINDS]
+    check_alone(tmp_path / "alone", arguments, metrics)
