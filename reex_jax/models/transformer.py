@@ -106,11 +106,13 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def linear_layers(compute_dtype: np.dtype, rngs: nnx.Rngs) -> Callable[..., nnx.LinearGeneral]:
+def linear_layers(
+    compute_dtype: np.dtype, rngs: nnx.Rngs, *, bias: bool = True
+) -> Callable[..., nnx.LinearGeneral]:
     """Makes linear layers whose inputs or outputs may be heads, [n, h].
 
     Returns:
-        (inputs, outputs, deviation of the weights) -> a layer with a bias, its parameters float32.
+        (inputs, outputs, deviation of the weights) -> a layer, its parameters float32.
     """
 
     def linear(
@@ -120,6 +122,7 @@ def linear_layers(compute_dtype: np.dtype, rngs: nnx.Rngs) -> Callable[..., nnx.
             inputs,
             outputs,
             axis=(-2, -1) if isinstance(inputs, tuple) else -1,
+            use_bias=bias,
             kernel_init=nnx.initializers.normal(std),
             dtype=compute_dtype,
             param_dtype=jnp.float32,
