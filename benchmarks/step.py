@@ -93,11 +93,14 @@ def tower_flops(shape: ClipConfig, query: str, batch: int, length: int, steps: i
     tower = shape.vision if query == "image" else shape.text
     tokens = shape.vision.num_positions if query == "image" else length
     width, inner = tower.hidden_size, tower.intermediate_size
-    products = 8 * width**2 + 4 * width * inner  # of one token in one layer
-    attention = 4 * tokens * width
-    forward = batch * tokens * tower.num_hidden_layers * (products + attention)
+    whole = 8 * width**2 + 4 * width * inner, 4 * tokens * width  # weights, attention; of a token
+    layers = tower.num_hidden_layers - 1
+    # In the last block all tokens are looked at (keys and values), but one alone looks.
+    weights = layers * tokens * whole[0] + tokens * 4 * width**2 + whole[0] - 4 * width**2
+    attention = (layers * tokens + 1) * whole[1]
+    forward = batch * (weights + attention)
     # The gradient through attention is twice its forward pass, through a frozen matrix once.
-    update = forward + batch * tokens * tower.num_hidden_layers * (products + 2 * attention)
+    update = forward + batch * (weights + 2 * attention)
     return float(forward + steps * update)
 
 

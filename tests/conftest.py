@@ -42,6 +42,7 @@ ARRAY_PACKAGES = (
     "reex_jax.adaptation.update",
     "reex_jax.models.blip.model",
     "reex_jax.models.clip.model",
+    "reex_jax.models.llama.model",
     "reex_jax.models.siglip.model",
     "reex_jax.models.transformer",
     "reex_jax.retrieval.chunks",

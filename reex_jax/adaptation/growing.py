@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from reex_jax.adaptation.encoder import Constants, QueryEncoder
+from reex_jax.adaptation.encoder import Constants, QueryEncoder, uncut
 from reex_jax.adaptation.fused import FusionRule
 from reex_jax.adaptation.items import Items
 from reex_jax.adaptation.objective import Objective
@@ -196,7 +196,7 @@ class GrowingAdapter:
             "fusion": self._fusion and asdict(self._fusion),
             "ranking": self._ranking.to_dict(),
             "settings": settings,
-            "model": hash_of((self._constants.source, self._constants.frozen)),
+            "model": hash_of((self._constants.source, uncut(self._constants.frozen))),
         }
 
 

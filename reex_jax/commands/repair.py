@@ -1,10 +1,14 @@
-"""Repairs every text query of an experiment ahead of its run; needs no accelerator and no JAX."""
+"""Repairs every text query of an experiment ahead of its run.
+
+It needs no accelerator and no JAX, unless JAX is what reads (`gsr.scorer=jax`).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reex_jax.commands.arguments import Arguments
+from reex_jax.commands.compile_cache import use_compile_cache
 from reex_jax.datasets.load import load_data
 from reex_jax.errors import UserError
 from reex_jax.gsr.dictionary import load_dictionary
@@ -43,6 +47,13 @@ def repair_queries(
         raise UserError(
             f"gsr.rewriter is '', so there is nothing to do; choose one: {', '.join(REWRITERS[1:])}"
         )
+    if settings.rewriter == "rescore" and settings.scorer == "jax":
+        if runner:
+            raise UserError(
+                "--runner cannot have gsr.scorer=jax: each of a runner's processes would take the "
+                "accelerator for itself; leave --runner out, or take another scorer"
+            )
+        use_compile_cache(experiment.machine.compile_cache)
     rewriter = make_rewriter(settings, load_dictionary(settings.captions))
     experiment = _captions_only(experiment)
     # Images that a run leaves out decide which queries it draws; else they are none of ours.

@@ -6,6 +6,7 @@ from collections.abc import Container
 from reex_jax.errors import unknown
 from reex_jax.gsr.channel.choosing import ChoosingRewriter
 from reex_jax.gsr.channel.completions import CompletionsScorer
+from reex_jax.gsr.channel.jax_scorer import JaxScorer
 from reex_jax.gsr.channel.load import load_language
 from reex_jax.gsr.channel.local_scorer import LocalScorer
 from reex_jax.gsr.channel.rescore import RescoringRewriter, Scorer
@@ -20,6 +21,7 @@ from reex_jax.settings.choices import REWRITERS
 from reex_jax.settings.repair import RepairSettings
 
 _AT_ONCE = 16  # texts that are rescored together; a pass that is killed loses these
+_JAX_AT_ONCE = 256  # their readings fill an accelerator
 KEY_VARIABLE = "OPENAI_API_KEY"
 """The environment variable that holds the key of the endpoint; nothing else may."""
 
@@ -39,7 +41,11 @@ def make_rewriter(settings: RepairSettings, dictionary: Dictionary) -> Rewriter:
             settings.n_best,
             settings.model_weight,
             settings.pair_weight,
-            batch=max(_AT_ONCE, settings.concurrency // 4),
+            batch=(
+                _JAX_AT_ONCE
+                if settings.scorer == "jax"
+                else max(_AT_ONCE, settings.concurrency // 4)
+            ),
         )
     if settings.rewriter == "symspell":
         return SymSpellRewriter(dictionary)
@@ -75,6 +81,8 @@ def _endpoint(settings: RepairSettings) -> Endpoint:
 
 
 def _scorer(settings: RepairSettings) -> Scorer:
+    if settings.scorer == "jax":
+        return JaxScorer(settings.model, settings.revision)
     if settings.scorer == "transformers":
         return LocalScorer(settings.model, settings.revision, settings.batch_size)
     return CompletionsScorer(_endpoint(settings), settings.model, settings.concurrency)

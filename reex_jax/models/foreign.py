@@ -11,7 +11,7 @@ from reex_jax.errors import UserError
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 _CONVERT = (
     "convert it to model.safetensors (transformers: "
-    "CLIPModel, SiglipModel or BlipForImageTextRetrieval"
+    "CLIPModel, SiglipModel, BlipForImageTextRetrieval or LlamaForCausalLM"
     ".from_pretrained(folder).save_pretrained(new_folder))"
 )
 _CONVERT_OPEN_CLIP = (

@@ -76,12 +76,12 @@ class Stream(NamedTuple):
 
     Attributes:
         x: the residual stream.
-        ends: which token stands for each text, where that differs.
+        read: the token at which each embedding is read; None where all are.
         visible: False for tokens that no other may look at, where there are some.
     """
 
     x: Float[Array, "batch tokens features"]
-    ends: Int32[Array, " batch"] | None = None
+    read: Int32[Array, " batch"] | None = None
     visible: Bool[Array, "batch tokens"] | None = None
 
 
@@ -105,9 +105,10 @@ class StagedTower(nnx.Module):
         """What stands between that and the first block: nothing, in most families."""
         return stream
 
-    def run(self, stream: Stream, remat: str = "none") -> Stream:
-        """The stream behind the blocks; `remat` as in `run_blocks`."""
-        return stream._replace(x=run_blocks(self.blocks, stream.x, stream.visible, remat))
+    def run(self, stream: Stream, remat: str = "none", last: bool = False) -> Stream:
+        """The stream behind the blocks, with `last` only what `finish` reads; `remat` as there."""
+        read = stream.read if last else None
+        return stream._replace(x=run_blocks(self.blocks, stream.x, stream.visible, remat, read))
 
     def finish(self, stream: Stream) -> Any:
         """The embeddings."""
@@ -179,6 +180,19 @@ def check_length(length: int, positions: int, fixed: bool) -> None:
             f"token ids have length {length}, but this model was trained with texts padded to "
             f"{positions}, and reads the padding; pad them"
         )
+
+
+def at_read(stream: Stream) -> Float[Array, "batch features"]:
+    """What stands at the tokens at which embeddings are read, of all tokens or of only these."""
+    if stream.x.shape[1] == 1:
+        return stream.x[:, 0]
+    assert stream.read is not None  # `begin` says where they are
+    return jnp.take_along_axis(stream.x, stream.read[:, None, None], axis=1)[:, 0]
+
+
+def at_first(x: Float[Array, "batch tokens features"]) -> Stream:
+    """A stream whose embeddings are read at its first token, the class token mostly."""
+    return Stream(x, read=jnp.zeros(len(x), jnp.int32))
 
 
 def patches(

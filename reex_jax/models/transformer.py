@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from reex_jax.errors import unknown
 from reex_jax.models.attention import attend, attend_fused, is_fused
@@ -106,11 +106,13 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def linear_layers(compute_dtype: np.dtype, rngs: nnx.Rngs) -> Callable[..., nnx.LinearGeneral]:
+def linear_layers(
+    compute_dtype: np.dtype, rngs: nnx.Rngs, *, bias: bool = True
+) -> Callable[..., nnx.LinearGeneral]:
     """Makes linear layers whose inputs or outputs may be heads, [n, h].
 
     Returns:
-        (inputs, outputs, deviation of the weights) -> a layer with a bias, its parameters float32.
+        (inputs, outputs, deviation of the weights) -> a layer, its parameters float32.
     """
 
     def linear(
@@ -120,6 +122,7 @@ def linear_layers(compute_dtype: np.dtype, rngs: nnx.Rngs) -> Callable[..., nnx.
             inputs,
             outputs,
             axis=(-2, -1) if isinstance(inputs, tuple) else -1,
+            use_bias=bias,
             kernel_init=nnx.initializers.normal(std),
             dtype=compute_dtype,
             param_dtype=jnp.float32,
@@ -174,24 +177,52 @@ class Block(nnx.Module):
         self.fused = is_fused(compute_dtype, width // heads)
 
     def __call__(
-        self, x: Float[Array, "b t w"], mask: Bool[Array, "b t"] | None = None
-    ) -> Float[Array, "b t w"]:
-        """The stream behind this layer, float32."""
+        self,
+        x: Float[Array, "b t w"],
+        mask: Bool[Array, "b t"] | None = None,
+        read: Int[Array, " b"] | None = None,
+    ) -> Float[Array, "b out w"]:
+        """The stream behind this layer, float32: [b, t, w], or [b, 1, w] where `read` says which.
+
+        Args:
+            x: the stream before it.
+            mask: False for tokens that no other may look at.
+            read: the one token of each row that is wanted. All others are only looked at, so the
+                MLP and three of the four products of attention need not run for them.
+        """
+        seen = self.attention_norm(x) if self.norm_first else x
+        if read is not None:
+            mask = self._seen_from(read, x.shape[1], mask)
+            x = _token(x, read)
+        mixed = self._attention(_token(seen, read), seen, mask, causal=self.causal and read is None)
         if self.norm_first:
-            x = x + self._attention(self.attention_norm(x), mask)
+            x = x + mixed
             return x + self._mlp(self.mlp_norm(x))
-        x = self.attention_norm(x + self._attention(x, mask))
+        x = self.attention_norm(x + mixed)
         return self.mlp_norm(x + self._mlp(x))
 
     def _attention(
-        self, x: Float[Array, "b t w"], mask: Bool[Array, "b t"] | None
-    ) -> Float[Array, "b t w"]:
-        parts = self.query(x), self.key(x), self.value(x)
-        if self.fused and mask is None:
-            mixed = attend_fused(*parts, causal=self.causal)
+        self,
+        x: Float[Array, "b out w"],
+        seen: Float[Array, "b t w"],
+        mask: Bool[Array, "b t"] | None,
+        causal: bool,
+    ) -> Float[Array, "b out w"]:
+        parts = self.query(x), self.key(seen), self.value(seen)
+        if self.fused and mask is None and x.shape == seen.shape:
+            mixed = attend_fused(*parts, causal=causal)
         else:
-            mixed = attend(*parts, causal=self.causal, mask=mask, precision=self.precision)
+            mixed = attend(*parts, causal=causal, mask=mask, precision=self.precision)
         return self.attention_out(mixed).astype(jnp.float32)
+
+    def _seen_from(
+        self, read: Int[Array, " b"], tokens: int, mask: Bool[Array, "b t"] | None
+    ) -> Bool[Array, "b t"] | None:
+        """What one token of each row looks at."""
+        if not self.causal:
+            return mask
+        before = jnp.arange(tokens)[None] <= read[:, None]
+        return before if mask is None else before & mask
 
     def _mlp(self, x: Float[Array, "b t w"]) -> Float[Array, "b t w"]:
         hidden = ACTIVATIONS[self.hidden_act](self.mlp_in(x))
@@ -223,8 +254,9 @@ def run_blocks(
     x: Float[Array, "b t w"],
     mask: Bool[Array, "b t"] | None = None,
     remat: str = "none",
-) -> Float[Array, "b t w"]:
-    """Apply stacked layers in order, float32.
+    read: Int[Array, " b"] | None = None,
+) -> Float[Array, "b out w"]:
+    """Apply stacked layers in order, float32: [b, t, w], or [b, 1, w] where `read` says which.
 
     The scan compiles one layer whatever the depth; derivatives of parameters that the caller does
     not differentiate are never computed.
@@ -238,10 +270,22 @@ def run_blocks(
     """
     structure, layers = nnx.split(blocks)
 
-    def step(carry: jax.Array, layer: Any) -> tuple[jax.Array, None]:
-        return nnx.merge(structure, layer)(carry, mask), None
+    def layer(x: jax.Array, own: Any, read: jax.Array | None) -> jax.Array:
+        return nnx.merge(structure, own)(x, mask, read)
 
     if remat == "dots":
         policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-        step = jax.checkpoint(step, policy=policy, prevent_cse=False)  # a scan needs no barrier
-    return jax.lax.scan(step, x, layers)[0]
+        layer = jax.checkpoint(layer, policy=policy, prevent_cse=False)  # a scan needs no barrier
+
+    def step(carry: jax.Array, own: Any) -> tuple[jax.Array, None]:
+        return layer(carry, own, None), None
+
+    if read is None:
+        return jax.lax.scan(step, x, layers)[0]
+    x = jax.lax.scan(step, x, jax.tree.map(lambda a: a[:-1], layers))[0]
+    return layer(x, jax.tree.map(lambda a: a[-1], layers), read)
+
+
+def _token(x: Float[Array, "b t w"], read: Int[Array, " b"] | None) -> Float[Array, "b out w"]:
+    """One token of each row, [b, 1, w]; all without `read`."""
+    return x if read is None else jnp.take_along_axis(x, read[:, None, None], axis=1)

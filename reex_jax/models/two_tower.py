@@ -32,8 +32,11 @@ class Stages(Protocol):
     def enter(self, stream: Any) -> Any:
         """What stands between that and the first block."""
 
-    def run(self, stream: Any, remat: str = "none") -> Any:
-        """The blocks; `remat`, one of `settings.choices.REMATS`, says what a gradient keeps."""
+    def run(self, stream: Any, remat: str = "none", last: bool = False) -> Any:
+        """The blocks; `remat`, one of `settings.choices.REMATS`, says what a gradient keeps.
+
+        `last`: `finish` follows, so that the last block may leave out what that does not read.
+        """
 
     def finish(self, stream: Any) -> Any:
         """From the stream behind the last block to embeddings."""

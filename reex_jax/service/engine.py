@@ -180,7 +180,8 @@ class Engine:
     def _constants_of(self, encoder: QueryEncoder) -> Constants:
         none: Any = None  # embedding looks at no gallery
         temperature = jnp.float32(self._model.temperature)
-        return Constants(encoder.frozen, encoder.parameters, none, temperature, jnp.float32(0))
+        frozen = jax.device_put(encoder.frozen)
+        return Constants(frozen, encoder.parameters, none, temperature, jnp.float32(0))
 
     def _embedded(
         self, asks: Sequence[Ask], published: _Published

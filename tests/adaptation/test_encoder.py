@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reex_jax.adaptation.encoder import (
     Constants,
     query_encoder,
+    uncut,
 )
 from reex_jax.adaptation.make_method import make_method
 from reex_jax.adaptation.replicas import replicate
@@ -55,6 +56,19 @@ def test_the_split_tower_embeds_as_the_whole_one(tiny, golden, parameters):
         encoder.parameters, constants_of(encoder, golden["image_embeds"]), jnp.asarray(tokens)
     )
     np.testing.assert_allclose(found, tiny.encode_tokens(tokens), atol=1e-6)
+
+
+@pytest.mark.parametrize("last_layers", [0, 1])
+def test_the_last_block_is_cut_off_and_put_back(tiny, last_layers):
+    """What a saved adapter knows its model by must not depend on where the tower is cut."""
+    encoder = query_encoder(tiny, "text", "layer_norms", last_layers)
+    early, rest = map(nnx.to_flat_state, uncut(encoder.frozen))
+    whole = dict(nnx.to_flat_state(nnx.state(tiny.model.text)))
+    first = {path: len(variable[...]) for path, variable in early}
+    for path, variable in rest:
+        np.testing.assert_array_equal(variable[...], whole[path][...][first.get(path, 0) :])
+    moving = paths(encoder)
+    assert {path for path, _ in rest} == whole.keys() - moving
 
 
 INPUTS = {

@@ -48,3 +48,9 @@ def test_a_runner_needs_beam(monkeypatch, tmp_path):
     settings = RepairSettings(rewriter="none", cache=str(tmp_path))
     with pytest.raises(UserError, match="--runner needs Apache Beam"):
         repair_queries(Experiment(gsr=settings, data=Data(num_images=1)), "DirectRunner")
+
+
+def test_a_runner_leaves_the_accelerator_alone(tmp_path):
+    settings = RepairSettings(rewriter="rescore", scorer="jax", model="m", cache=str(tmp_path))
+    with pytest.raises(UserError, match=r"^--runner cannot have gsr\.scorer=jax: .*leave --runner"):
+        repair_queries(Experiment(gsr=settings), "DirectRunner")

@@ -3,6 +3,7 @@
 import pytest
 
 from reex_jax.gsr.channel.completions import CompletionsScorer
+from reex_jax.gsr.channel.jax_scorer import JaxScorer
 from reex_jax.gsr.channel.local_scorer import LocalScorer
 from reex_jax.gsr.rewriters import make_rewriter
 from reex_jax.settings.choices import REWRITERS
@@ -27,3 +28,6 @@ def test_rescoring_follows_its_settings(dictionary):
     second = made(dictionary, **common, scorer="transformers", batch_size=3)
     assert isinstance(second.scorer, LocalScorer) and second.scorer.batch_size == 3
     assert "n_best=16 model_weight=0.7 pair_weight=0.2 scorer=(transf" in second.identity
+    third = made(dictionary, **common, scorer="jax")
+    assert isinstance(third.scorer, JaxScorer) and third.batch == 256
+    assert "scorer=(jax model=tiny@abc lead='A caption of a photo:')" in third.identity

@@ -6,6 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from reex_jax.models.clip.config import TextConfig
@@ -43,13 +44,19 @@ def test_float32_products_are_not_rounded_on_accelerators():
     assert product_precision(jnp.dtype(jnp.bfloat16)) == jax.lax.Precision.DEFAULT
 
 
-def blocks_of(layers):
+def blocks_of(layers, causal=True, norm_first=True):
     """Stacked blocks with random parameters."""
     config = dataclasses.replace(CONFIG, num_hidden_layers=layers)
     dtype, rng = np.dtype("float32"), np.random.default_rng(3)
     structure, state = nnx.split(
         nnx.eval_shape(
-            lambda: stacked_blocks(config, causal=True, compute_dtype=dtype, rngs=nnx.Rngs(0))
+            lambda: stacked_blocks(
+                config,
+                causal=causal,
+                norm_first=norm_first,
+                compute_dtype=dtype,
+                rngs=nnx.Rngs(0),
+            )
         )
     )
     draw = lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape) / 4, jnp.float32)  # noqa: E731
@@ -65,6 +72,35 @@ def test_scan_applies_the_layers_in_order():
         layer = jax.tree.map(lambda leaf, index=index: leaf[index], layers)
         expected = nnx.merge(structure, layer)(expected)
     np.testing.assert_allclose(run_blocks(blocks, x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("norm_first", [True, False])
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_reading_one_token_of_each_row_gives_what_all_of_them_give_there(
+    causal, norm_first, masked, depth
+):
+    blocks, read = blocks_of(depth, causal, norm_first), jnp.int32([4, 0, 2])
+    x = jnp.asarray(np.random.default_rng(1).standard_normal((3, 5, 12)), jnp.float32)
+    mask = jnp.asarray(np.arange(5) <= np.array([[4], [0], [3]])) if masked else None
+    whole, found = (run_blocks(blocks, x, mask, "dots", at) for at in (None, read))
+    assert found.shape == (3, 1, 12)
+    np.testing.assert_allclose(found[:, 0], whole[np.arange(3), read], atol=2e-6)
+
+
+def test_gradients_are_those_of_all_tokens_where_one_is_read():
+    structure, layers = nnx.split(blocks_of(2))
+    x = jnp.asarray(np.random.default_rng(1).standard_normal((2, 5, 12)), jnp.float32)
+    read = jnp.int32([4, 2])
+
+    def loss(layers, x, at):
+        out = run_blocks(nnx.merge(structure, layers), x, remat="dots", read=at)
+        return (out[:, 0] if at is not None else out[jnp.arange(2), read]).sum()
+
+    expected, found = (jax.grad(loss, argnums=(0, 1))(layers, x, at) for at in (None, read))
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_depth_does_not_change_the_compiled_program():

@@ -15,7 +15,16 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 
 from reex_jax.arrays import unit
 from reex_jax.models.blip.config import BlipConfig, BlipTextConfig, BlipVisionConfig
-from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
+from reex_jax.models.towers import (
+    DualEncoder,
+    StagedTower,
+    Stream,
+    at_first,
+    at_read,
+    normal,
+    patches,
+    projection,
+)
 from reex_jax.models.transformer import layer_norm, stacked_blocks
 
 
@@ -56,11 +65,11 @@ class BlipVisionTower(StagedTower):
         batch, _, width = cells.shape
         classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
         x = jnp.concatenate([classes, cells], axis=1) + self.position_embedding[...][None]
-        return Stream(x)
+        return at_first(x)
 
     def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
         """The embeddings, read at the class token."""
-        return unit(self.projection(self.post_norm(stream.x[:, 0])))
+        return unit(self.projection(self.post_norm(at_read(stream))))
 
 
 class BlipTextTower(StagedTower):
@@ -90,7 +99,7 @@ class BlipTextTower(StagedTower):
     def begin(self, ids: Int[Array, "batch length"]) -> Stream:
         """Tokens with their positions; each text begins with the token at which it is read."""
         x = self.token_embedding[...][ids] + self.position_embedding[...][None, : ids.shape[1]]
-        return Stream(x, visible=self._visible(ids))
+        return at_first(x)._replace(visible=self._visible(ids))
 
     def enter(self, stream: Stream) -> Stream:
         """The stream as the first block takes it."""
@@ -98,7 +107,7 @@ class BlipTextTower(StagedTower):
 
     def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
         """The embeddings."""
-        return unit(self.projection(stream.x[:, 0]))
+        return unit(self.projection(at_read(stream)))
 
     def _visible(self, ids: Int[Array, "batch length"]) -> Bool[Array, "batch length"]:
         last = last_positions(ids, self.config.pad_token_id)

@@ -15,7 +15,16 @@ from jaxtyping import Array, Float, Int, Int32
 
 from reex_jax.arrays import unit
 from reex_jax.models.clip.config import LEGACY_EOS_TOKEN_ID, ClipConfig, TextConfig, VisionConfig
-from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
+from reex_jax.models.towers import (
+    DualEncoder,
+    StagedTower,
+    Stream,
+    at_first,
+    at_read,
+    normal,
+    patches,
+    projection,
+)
 from reex_jax.models.transformer import layer_norm, stacked_blocks
 
 
@@ -54,7 +63,7 @@ class VisionTower(StagedTower):
         batch, _, width = cells.shape
         classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
         x = jnp.concatenate([classes, cells], axis=1) + self.position_embedding[...][None]
-        return Stream(x)
+        return at_first(x)
 
     def enter(self, stream: Stream) -> Stream:
         """The stream as the first block takes it."""
@@ -62,7 +71,7 @@ class VisionTower(StagedTower):
 
     def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
         """The embeddings, read at the class token."""
-        return unit(self.projection(self.post_norm(stream.x[:, 0])))
+        return unit(self.projection(self.post_norm(at_read(stream))))
 
 
 class TextTower(StagedTower):
@@ -84,14 +93,11 @@ class TextTower(StagedTower):
         """Tokens with their positions."""
         length = ids.shape[1]
         x = self.token_embedding[...][ids] + self.position_embedding[...][None, :length]
-        return Stream(x, ends=end_positions(ids, self.config.eos_token_id))
+        return Stream(x, read=end_positions(ids, self.config.eos_token_id))
 
     def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
         """The embeddings, read at the end token."""
-        assert stream.ends is not None  # `begin` says where they are
-        # Pool first: LayerNorm acts on each token alone, so only the pooled one needs it.
-        pooled = jnp.take_along_axis(stream.x, stream.ends[:, None, None], axis=1)[:, 0]
-        return unit(self.projection(self.final_norm(pooled)))
+        return unit(self.projection(self.final_norm(at_read(stream))))
 
 
 class ClipModel(DualEncoder):

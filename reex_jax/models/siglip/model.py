@@ -15,7 +15,15 @@ from jaxtyping import Array, Float, Int
 from reex_jax.arrays import unit
 from reex_jax.models.attention import attend
 from reex_jax.models.siglip.config import SiglipConfig, SiglipTextConfig, SiglipVisionConfig
-from reex_jax.models.towers import DualEncoder, StagedTower, Stream, normal, patches, projection
+from reex_jax.models.towers import (
+    DualEncoder,
+    StagedTower,
+    Stream,
+    at_read,
+    normal,
+    patches,
+    projection,
+)
 from reex_jax.models.transformer import (
     ACTIVATIONS,
     layer_norm,
@@ -112,11 +120,12 @@ class SiglipTextTower(StagedTower):
     def begin(self, ids: Int[Array, "batch length"]) -> Stream:
         """Tokens with their positions."""
         positions = self.position_embedding[...][None, : ids.shape[1]]
-        return Stream(self.token_embedding[...][ids] + positions)
+        last = jnp.full(len(ids), ids.shape[1] - 1, jnp.int32)
+        return Stream(self.token_embedding[...][ids] + positions, read=last)
 
     def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
         """The embeddings, read at the last position, which in a short text is padding."""
-        return unit(self.projection(self.final_norm(stream.x[:, -1])))
+        return unit(self.projection(self.final_norm(at_read(stream))))
 
 
 class SiglipModel(DualEncoder):
