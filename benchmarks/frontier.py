@@ -6,6 +6,7 @@
 
 Every point is a run of ReEx (or `--method`) over the experiment's streams: 1, 2 and 3 updates a
 batch with all blocks, 3 and 1 with the last K. "none" with calibrated ranking is calibration alone.
+It runs twice: the first time waits for corrupted images, which all others find made.
 Cost is the median time of adapting to a batch and ranking it, by query, without the making of
 queries; recall is calibrated recall@1. Run it on a machine that does nothing else.
 """
@@ -28,6 +29,8 @@ from reex_jax.settings.experiment import Experiment, Variant
 
 EXAMPLE = "experiments/scenes_c.py"
 NONE = "none"
+MAKING = "making the queries"
+"""A pass of `none` whose time is not the method's."""
 
 Row = dict[str, Any]
 
@@ -47,14 +50,16 @@ def _name(method: str, steps: int, last: int) -> str:
     return f"{method} {steps} step{'s' if steps > 1 else ''}{blocks}"
 
 
-def summary(rows: Sequence[Row], batch_size: int) -> list[Row]:
+def summary(rows: Sequence[Row], variants: Sequence[Variant], batch_size: int) -> list[Row]:
     """A point for each direction and name, with its cost and recall relative to the dearest's."""
+    changes = {variant.name: dict(variant.changes) for variant in variants}
     found: list[Row] = []
     for direction in dict.fromkeys(row["direction"] for row in rows):
-        for name in dict.fromkeys(row["method"] for row in rows):
+        for name in dict.fromkeys(row["method"] for row in rows if row["method"] != MAKING):
             own = [r for r in rows if r["direction"] == direction and r["method"] == name]
             cost = float(np.median([row["step_ms"] for row in own])) / batch_size
             point = {"direction": direction, "point": name, "ms_per_query": cost}
+            point |= changes.get(name, {})
             for part, here in (("clean", True), ("corrupted", False)):
                 chosen = [r for r in own if (r["corruption"] == CLEAN) == here]
                 values = [r.get("calibrated_recall@1", r["recall@1"]) for r in chosen]
@@ -92,27 +97,39 @@ def table(found: Sequence[Row]) -> str:
 
 
 def draw(found: Sequence[Row], file: Path) -> None:
-    """Recall over cost, a panel for each direction."""
+    """Recall over cost: a column for each direction, corrupted queries above clean ones."""
     directions = list(dict.fromkeys(point["direction"] for point in found))
     figure, panels = plt.subplots(
-        1, len(directions), figsize=(6 * len(directions), 4.5), squeeze=False, layout="constrained"
+        2,
+        len(directions),
+        figsize=(5.5 * len(directions), 6.5),
+        sharex="col",
+        squeeze=False,
+        layout="constrained",
     )
-    for axes, direction in zip(panels[0], directions, strict=True):
-        own = [point for point in found if point["direction"] == direction]
-        for part, colour, mark in (("clean", "#4477aa", "o"), ("corrupted", "#cc6677", "D")):
-            chosen = [point for point in own if point[part] is not None]
-            costs, recalls = ([p[key] for p in chosen] for key in ("ms_per_query", part))
-            axes.scatter(costs, recalls, color=colour, marker=mark, label=part, zorder=3)
-            for point in chosen:
-                at = (point["ms_per_query"], point[part])
-                axes.annotate(point["point"], at, (4, 4), textcoords="offset points", fontsize=7)
-        axes.set_title(direction)
-        axes.set_xlabel("ms a query")
-        axes.set_ylabel("calibrated recall@1 (%)")
-        axes.grid(color="#dddddd", linewidth=0.8)
-        axes.legend(frameon=False)
-    figure.savefig(file, dpi=150)
+    for column, direction in zip(panels.T, directions, strict=True):
+        for axes, part in zip(column, ("corrupted", "clean"), strict=True):
+            own = [p for p in found if p["direction"] == direction and p[part] is not None]
+            _draw_lines(axes, own, part)
+            axes.set_title(f"{direction}, {part}", fontsize=10)
+            axes.set_ylabel("calibrated recall@1 (%)")
+            axes.grid(color="#dddddd", linewidth=0.8)
+        column[0].legend(frameon=False, fontsize=8)
+        column[-1].set_xlabel("ms a query; numbers: updates a batch")
+    figure.savefig(file, dpi=130)
     plt.close(figure)
+
+
+def _draw_lines(axes: Any, found: Sequence[Row], part: str) -> None:
+    """A line for each number of blocks that adapt; what adapts none is a point by itself."""
+    for last in dict.fromkeys(point.get("last_layers") for point in found):
+        own = [point for point in found if point.get("last_layers") == last]
+        own.sort(key=lambda point: point["ms_per_query"])
+        costs, recalls = ([point[key] for point in own] for key in ("ms_per_query", part))
+        label = {None: "calibration alone", 0: "all blocks"}.get(last, f"last {last}")
+        axes.plot(costs, recalls, "kD" if last is None else "o-", label=label, linewidth=1.2)
+        for point, at in zip(own, zip(costs, recalls, strict=True), strict=True):
+            axes.annotate(point.get("steps", ""), at, (4, 5), textcoords="offset points")
 
 
 def changed(experiment: Experiment, settings: Iterable[str]) -> Experiment:
@@ -146,12 +163,12 @@ def main() -> None:
     experiment = replace(
         experiment,
         name=f"{experiment.name}_frontier",
-        method=(NONE, *(variant.name for variant in variants)),
-        variants=tuple(variants),
+        method=(MAKING, NONE, *(variant.name for variant in variants)),
+        variants=(Variant(MAKING, NONE), *variants),
         runlocal=arguments.runlocal,
     )
     _, rows = run_benchmark(experiment)
-    found = summary([dict(row) for row in rows], experiment.batch_size)
+    found = summary([dict(row) for row in rows], variants, experiment.batch_size)
     text = table(found)
     arguments.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     arguments.out.with_suffix(".md").write_text(text + "\n", "utf-8")
