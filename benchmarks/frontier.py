@@ -126,7 +126,7 @@ def _draw_lines(axes: Any, found: Sequence[Row], part: str) -> None:
         own = [point for point in found if point.get("last_layers") == last]
         own.sort(key=lambda point: point["ms_per_query"])
         costs, recalls = ([point[key] for point in own] for key in ("ms_per_query", part))
-        label = {None: "calibration alone", 0: "all blocks"}.get(last, f"last {last}")
+        label = {None: "calibration alone", 0: "all blocks"}.get(last, f"the last {last}")
         axes.plot(costs, recalls, "kD" if last is None else "o-", label=label, linewidth=1.2)
         for point, at in zip(own, zip(costs, recalls, strict=True), strict=True):
             axes.annotate(point.get("steps", ""), at, (4, 5), textcoords="offset points")
