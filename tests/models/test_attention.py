@@ -80,7 +80,7 @@ def test_fused_attention_of_odd_and_even_lengths_equals_a_loop(monkeypatch, toke
     monkeypatch.setattr(jax.nn, "dot_product_attention", by_xla)
     parts = 2 * np.random.default_rng(0).standard_normal((3, 2, tokens, 3, 8))
     found = attend_fused(*(jnp.float32(part) for part in parts), causal=causal)
-    np.testing.assert_allclose(found, softmax_loop(*parts, causal), atol=2e-6)
+    np.testing.assert_allclose(found, softmax_loop(*parts, causal), atol=1e-5)
     assert [length % 2 for length in lengths] == [0]  # else the gradient's kernel refuses
 
 
