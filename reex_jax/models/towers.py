@@ -13,7 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int32, Shaped
 
 from reex_jax.errors import UserError
-from reex_jax.models.transformer import Block, Layers, product_precision, run_blocks
+from reex_jax.models.transformer import Block, Layers, product_precision, run_blocks, token_at
 
 
 class VisionShape(Layers, Protocol):
@@ -187,12 +187,23 @@ def at_read(stream: Stream) -> Float[Array, "batch features"]:
     if stream.x.shape[1] == 1:
         return stream.x[:, 0]
     assert stream.read is not None  # `begin` says where they are
-    return jnp.take_along_axis(stream.x, stream.read[:, None, None], axis=1)[:, 0]
+    return token_at(stream.x, stream.read)[:, 0]
 
 
 def at_first(x: Float[Array, "batch tokens features"]) -> Stream:
     """A stream whose embeddings are read at its first token, the class token mostly."""
     return Stream(x, read=jnp.zeros(len(x), jnp.int32))
+
+
+def behind_class(
+    cells: Float[Array, "batch patches features"],
+    class_embedding: Float[Array, " features"],
+    positions: Float[Array, "tokens features"],
+) -> Stream:
+    """Patches behind the class token, all with their positions, to be read at the class token."""
+    batch, _, width = cells.shape
+    classes = jnp.broadcast_to(class_embedding, (batch, 1, width))
+    return at_first(jnp.concatenate([classes, cells], axis=1) + positions[None])
 
 
 def patches(

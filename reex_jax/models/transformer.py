@@ -193,8 +193,9 @@ class Block(nnx.Module):
         seen = self.attention_norm(x) if self.norm_first else x
         if read is not None:
             mask = self._seen_from(read, x.shape[1], mask)
-            x = _token(x, read)
-        mixed = self._attention(_token(seen, read), seen, mask, causal=self.causal and read is None)
+            x = token_at(x, read)
+        causal = self.causal and read is None
+        mixed = self._attention(token_at(seen, read), seen, mask, causal)
         if self.norm_first:
             x = x + mixed
             return x + self._mlp(self.mlp_norm(x))
@@ -286,6 +287,6 @@ def run_blocks(
     return layer(x, jax.tree.map(lambda a: a[-1], layers), read)
 
 
-def _token(x: Float[Array, "b t w"], read: Int[Array, " b"] | None) -> Float[Array, "b out w"]:
-    """One token of each row, [b, 1, w]; all without `read`."""
+def token_at(x: Float[Array, "b t w"], read: Int[Array, " b"] | None) -> Float[Array, "b out w"]:
+    """The token at place `read` of each row, [b, 1, w]; all without `read`."""
     return x if read is None else jnp.take_along_axis(x, read[:, None, None], axis=1)

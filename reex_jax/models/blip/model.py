@@ -21,6 +21,7 @@ from reex_jax.models.towers import (
     Stream,
     at_first,
     at_read,
+    behind_class,
     normal,
     patches,
     projection,
@@ -62,10 +63,7 @@ class BlipVisionTower(StagedTower):
     def begin(self, pixels: Float[Array, "batch height width channels"]) -> Stream:
         """Patches of pictures, already normalised, with their positions."""
         cells = self.patch_embedding(patches(pixels, self.config.patch_size)).astype(jnp.float32)
-        batch, _, width = cells.shape
-        classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
-        x = jnp.concatenate([classes, cells], axis=1) + self.position_embedding[...][None]
-        return at_first(x)
+        return behind_class(cells, self.class_embedding[...], self.position_embedding[...])
 
     def finish(self, stream: Stream) -> Float[Array, "batch dim"]:
         """The embeddings, read at the class token."""

@@ -19,8 +19,8 @@ from reex_jax.models.towers import (
     DualEncoder,
     StagedTower,
     Stream,
-    at_first,
     at_read,
+    behind_class,
     normal,
     patches,
     projection,
@@ -60,10 +60,7 @@ class VisionTower(StagedTower):
     def begin(self, pixels: Float[Array, "batch height width channels"]) -> Stream:
         """Patches of pictures, already normalised, with their positions."""
         cells = self.patch_embedding(patches(pixels, self.config.patch_size)).astype(jnp.float32)
-        batch, _, width = cells.shape
-        classes = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
-        x = jnp.concatenate([classes, cells], axis=1) + self.position_embedding[...][None]
-        return at_first(x)
+        return behind_class(cells, self.class_embedding[...], self.position_embedding[...])
 
     def enter(self, stream: Stream) -> Stream:
         """The stream as the first block takes it."""
